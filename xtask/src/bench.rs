@@ -1,0 +1,20 @@
+//! `cargo xtask bench`: ours beside other crates. The suites are in `benches/`.
+
+use crate::{Result, demo::become_};
+use std::process::Command;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The suite, such as `ratelimit`; all of them without
+    suite: Option<String>,
+    /// Fewer and shorter rounds: a first look, not a result
+    #[arg(long)]
+    quick: bool,
+}
+
+pub(crate) fn run(Args { suite, quick }: Args) -> Result {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--profile", "bench", "-p", "benches", "--"]);
+    cargo.args(suite).args(quick.then_some("--quick"));
+    become_(cargo)
+}
