@@ -1,0 +1,18 @@
+//! The one file in this crate that knows loom exists.
+//!
+//! Everything else imports `crate::sync`, so a model runs the code that ships.
+//! The cfg carries our name: a bare `--cfg loom` would also switch every
+//! dependency that listens for it. Not gated on `test`, so that the models of
+//! a dependent crate reach through.
+
+#[cfg(plimsoll_loom)]
+use loom::sync as imp;
+#[cfg(not(plimsoll_loom))]
+use std::sync as imp;
+
+#[cfg(any(feature = "testing", all(test, plimsoll_loom)))]
+pub(crate) use imp::Mutex;
+pub(crate) use imp::atomic::{AtomicU64, Ordering};
+
+/// Set once for the life of the process, so it is std's under loom too.
+pub(crate) use std::sync::OnceLock;

@@ -1,0 +1,279 @@
+//! All of it in a row: ingest, serve, load, table, clean end.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::OnceLock,
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::{task::spawn_blocking, time::timeout};
+
+use crate::{
+    catalogue::{self, Catalogue},
+    gates::Limits,
+    http::{Server, router},
+    load::{self, Plan, Targets},
+    report::Report,
+    store::{Database, Store},
+};
+
+/// How many reads may wait for a connection before one is refused.
+const READS_IN_LINE: usize = 256;
+
+/// How long a signal waits for an ingest that has begun.
+const INGEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many rejects are named; the rest is a number.
+const REJECTS_NAMED: usize = 10;
+
+/// Where the products come from and where they go.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// JSON lines; the machine's own packages if none.
+    pub catalogue: Option<PathBuf>,
+    /// A file that stays; a temporary one if none.
+    pub database: Option<PathBuf>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It came to its end, with this report.
+    Whole(Box<Report>),
+    /// It was told to stop first.
+    Stopped(Signal),
+}
+
+/// A request to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Signal {
+    /// What a process that it ended returns, by the shell's custom: 128 + its number.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+
+    /// Waits for the first of them. From the first call on, neither ends the process by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a signal handler.
+    pub async fn received() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::select! {
+                pressed = tokio::signal::ctrl_c() => pressed.map(|()| Self::Interrupt),
+                _ = terminate.recv() => Ok(Self::Terminate),
+            }
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await.map(|()| Self::Interrupt)
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "interrupted",
+            Self::Terminate => "told to terminate",
+        })
+    }
+}
+
+/// The one recorder of this process, installed by the first call. Gates are built after it, or
+/// what they count goes nowhere.
+///
+/// # Errors
+///
+/// When another recorder is installed already.
+pub fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static RECORDER: OnceLock<Result<PrometheusHandle, String>> = OnceLock::new();
+    let installed = RECORDER
+        .get_or_init(|| PrometheusBuilder::new().install_recorder().map_err(|e| e.to_string()));
+    installed.clone().map_err(|error| anyhow::anyhow!("could not install the metrics: {error}"))
+}
+
+/// Reads the catalogue into the database, says what was found, and returns the database with the
+/// number of products in it. Blocks.
+///
+/// # Errors
+///
+/// When there is no product, or the database can't be written.
+pub fn ingest(source: &Source) -> anyhow::Result<(Database, u64)> {
+    // First what fails fast: reading a catalogue for nothing helps nobody.
+    let database = match &source.database {
+        Some(path) => Database::at(path)?,
+        None => Database::temporary()?,
+    };
+    let started = Instant::now();
+    let catalogue = catalogue::load(source.catalogue.as_deref())?;
+    say(&catalogue);
+    let held = database.fill(&catalogue.products)?;
+    println!(
+        "ingest: {held} products in {} ({}) after {:.2} s",
+        database.path().display(),
+        if database.is_temporary() { "temporary" } else { "kept" },
+        started.elapsed().as_secs_f64()
+    );
+    Ok((database, held))
+}
+
+fn say(catalogue: &Catalogue) {
+    let Catalogue { products, rejects, duplicates, notes, .. } = catalogue;
+    println!(
+        "ingest: found {} products, {duplicates} more than once, {} broken",
+        products.len(),
+        rejects.len()
+    );
+    for reject in rejects.iter().take(REJECTS_NAMED) {
+        println!("  broken: {}: {}", reject.place, reject.reason);
+    }
+    if rejects.len() > REJECTS_NAMED {
+        println!("  and {} more", rejects.len() - REJECTS_NAMED);
+    }
+    for note in notes {
+        println!("  note: {note}");
+    }
+}
+
+/// Ingests, or hears a signal. The ingest can't be cut short, and a temporary database that it
+/// still writes can't be removed, so a signal waits for it, but not for ever: it may hang in a
+/// lock of cargo's.
+async fn ingest_or(
+    source: Source,
+    stop: impl Future<Output = std::io::Result<Signal>>,
+) -> anyhow::Result<Result<(Database, u64), Signal>> {
+    let mut ingest = spawn_blocking(move || ingest(&source));
+    tokio::select! {
+        ingested = &mut ingest => Ok(Ok(ingested??)),
+        signal = stop => {
+            let signal = signal?;
+            let _ = timeout(INGEST_ENDS_WITHIN, ingest).await;
+            Ok(Err(signal))
+        }
+    }
+}
+
+/// Starts the service over a database.
+///
+/// # Errors
+///
+/// When the database can't be read, a limit makes no sense, or nothing can listen.
+pub async fn start(database: Database, limits: Limits) -> anyhow::Result<(Server, Store)> {
+    let metrics = recorder()?;
+    let connections = available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let store = Store::open(database, connections, READS_IN_LINE)?;
+    let server = Server::start(router(store.clone(), metrics, limits)?).await?;
+    println!("serve: http://{}", server.address());
+    Ok((server, store))
+}
+
+/// Serves until `stop` says so, then drains.
+///
+/// # Errors
+///
+/// When the service can't be started or is not done in time.
+pub async fn serve(
+    source: Source,
+    limits: Limits,
+    stop: impl Future<Output = std::io::Result<Signal>>,
+) -> anyhow::Result<Signal> {
+    let mut stop = pin!(stop);
+    let (database, _) = match ingest_or(source, stop.as_mut()).await? {
+        Ok(ingested) => ingested,
+        Err(signal) => return Ok(signal),
+    };
+    let (server, _store) = start(database, limits).await?;
+    let address = server.address();
+    println!("  try: curl 'http://{address}/search?q=json&limit=3'\n  Ctrl-C ends it");
+    let signal = stop.await?;
+    println!("serve: {signal}, finishing what has begun");
+    server.stop().await?;
+    Ok(signal)
+}
+
+/// Ingests, serves, loads and judges; stops early, and as cleanly, when `stop` says so.
+///
+/// # Errors
+///
+/// When a step fails. A verdict that does not hold is a report, not an error.
+pub async fn run(
+    source: Source,
+    limits: Limits,
+    plan: Plan,
+    report_to: &Path,
+    stop: impl Future<Output = std::io::Result<Signal>>,
+) -> anyhow::Result<Ended> {
+    let mut stop = pin!(stop);
+    let (database, products) = match ingest_or(source, stop.as_mut()).await? {
+        Ok(ingested) => ingested,
+        Err(signal) => return Ok(Ended::Stopped(signal)),
+    };
+    let (server, store) = start(database, limits).await?;
+
+    let duration = plan.duration;
+    say_plan(&plan, limits);
+    let loaded = tokio::select! {
+        loaded = load(&store, plan, &server) => Ok(loaded?),
+        signal = &mut stop => Err(signal?),
+    };
+    server.stop().await?;
+    drop(store);
+    let outcome = match loaded {
+        Ok(outcome) => outcome,
+        Err(signal) => return Ok(Ended::Stopped(signal)),
+    };
+    let report = Report::new(products, limits, duration, &outcome);
+    println!("\n{report}");
+    let path = report.write(report_to)?;
+    println!("report: {}", path.display());
+    Ok(Ended::Whole(Box::new(report)))
+}
+
+async fn load(store: &Store, plan: Plan, server: &Server) -> anyhow::Result<load::Outcome> {
+    let read = store.ids_and_words().await;
+    let (ids, words) = read.map_err(|error| anyhow::anyhow!("could not read words: {error:?}"))?;
+    load::run(plan, server.address(), Targets::new(&words, &ids)).await
+}
+
+fn say_plan(plan: &Plan, limits: Limits) {
+    println!(
+        "load: {} polite clients at {}/s each and a greedy one at {}/s, for {:?}; \
+         each client may have {}/s and a burst of {}",
+        plan.polite_clients,
+        plan.polite_rate,
+        plan.greedy_rate,
+        plan.duration,
+        limits.rate,
+        limits.burst
+    );
+}
+
+/// Seconds from a command line.
+///
+/// # Errors
+///
+/// When it is no number from 0.1 to 600.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+    if !(0.1..=600.0).contains(&seconds) {
+        return Err("it must be from 0.1 to 600 seconds".into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}

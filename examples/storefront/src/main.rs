@@ -1,0 +1,156 @@
+//! `storefront`: see `--help`, or the README.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use storefront::{
+    demo::{self, Ended, Signal, Source},
+    gates::Limits,
+    load::Plan,
+};
+use tokio::runtime::Runtime;
+
+/// A product search over real data, protected by Plimsoll, under open-loop load.
+///
+/// The products are the packages in this machine's cargo registry cache, or the lines of a file.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ingest, serve, send load with one greedy client among polite ones, and print a table.
+    ///
+    /// Exit code 0: the greedy client was held to its rate, the others were untouched, nothing
+    /// failed. 1: one of these is not so, or a step failed. 130: interrupted.
+    Demo {
+        #[command(flatten)]
+        source: SourceArgs,
+        #[command(flatten)]
+        limits: LimitArgs,
+        #[command(flatten)]
+        load: LoadArgs,
+        /// Folder for report.json.
+        #[arg(long, value_name = "DIR", default_value = "target/demo")]
+        report: PathBuf,
+    },
+    /// Ingest, then serve on a free port of 127.0.0.1 until Ctrl-C.
+    Serve {
+        #[command(flatten)]
+        source: SourceArgs,
+        #[command(flatten)]
+        limits: LimitArgs,
+    },
+    /// Only fill a database.
+    Ingest {
+        /// JSON lines, one product each, instead of this machine's packages.
+        #[arg(long, value_name = "FILE")]
+        catalogue: Option<PathBuf>,
+        /// The SQLite file to fill; made if it is not there.
+        #[arg(long, value_name = "PATH")]
+        database: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// JSON lines, one product each, instead of this machine's packages.
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// SQLite file to fill and keep [default: a temporary one].
+    #[arg(long, value_name = "PATH")]
+    database: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct LimitArgs {
+    /// Requests per second that each client may make; 0 lets the burst through once.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    rate: u32,
+    /// Requests that each client may make at once after a rest; 0 refuses everything.
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    burst: u32,
+}
+
+#[derive(Debug, Args)]
+struct LoadArgs {
+    /// How long requests arrive, in seconds.
+    #[arg(long, value_name = "N", default_value = "12", value_parser = demo::seconds)]
+    seconds: Duration,
+    /// Clients that stay under their rate: each sends half of it.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    polite: u16,
+    /// How many times its rate the greedy client sends.
+    #[arg(long, value_name = "TIMES", default_value_t = 10)]
+    greedy: u16,
+    /// The same seed draws the same load.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+impl From<SourceArgs> for Source {
+    fn from(args: SourceArgs) -> Self {
+        Self { catalogue: args.catalogue, database: args.database }
+    }
+}
+
+impl From<LimitArgs> for Limits {
+    fn from(args: LimitArgs) -> Self {
+        Self { rate: args.rate, burst: args.burst }
+    }
+}
+
+impl LoadArgs {
+    fn plan(&self, limits: Limits) -> Plan {
+        let rate = f64::from(limits.rate);
+        Plan {
+            duration: self.seconds,
+            polite_clients: self.polite,
+            polite_rate: rate / 2.0,
+            greedy_rate: rate * f64::from(self.greedy),
+            seed: self.seed,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let outcome = runtime.block_on(run(Cli::parse().command));
+        // An ingest that a signal left behind ends with the process.
+        runtime.shutdown_background();
+        outcome
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo { source, limits, load, report } => {
+            let limits = limits.into();
+            let plan = load.plan(limits);
+            match demo::run(source.into(), limits, plan, &report, Signal::received()).await? {
+                Ended::Whole(report) if report.holds() => Ok(ExitCode::SUCCESS),
+                Ended::Whole(_) => Ok(ExitCode::FAILURE),
+                Ended::Stopped(signal) => {
+                    println!("demo: {signal}");
+                    Ok(signal.exit_code().into())
+                }
+            }
+        }
+        Command::Serve { source, limits } => {
+            // A service that was asked to stop, and did, has not failed.
+            demo::serve(source.into(), limits.into(), Signal::received()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Ingest { catalogue, database } => {
+            demo::ingest(&Source { catalogue, database: Some(database) })?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

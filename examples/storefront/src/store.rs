@@ -1,0 +1,541 @@
+//! SQLite: written once by the ingest, then only read.
+//!
+//! SQLite calls block, so none runs on a thread of the runtime. A few connections stand ready;
+//! a read takes one to a blocking thread and puts it back. Two numbers bound it: how many reads
+//! run at once (one per connection), and how many may wait for a connection. Beyond that a read
+//! is refused at once: a line that grows without end only makes every answer late.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, bail};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
+
+use crate::catalogue::Product;
+
+/// Marks a database file as ours: "PLIM".
+const APPLICATION_ID: i32 = 0x504c_494d;
+
+/// `products_fts` is an index over `products` and keeps no text of its own.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS products (
+        id           INTEGER PRIMARY KEY,
+        name         TEXT NOT NULL,
+        version      TEXT NOT NULL,
+        description  TEXT,
+        keywords     TEXT NOT NULL,
+        categories   TEXT NOT NULL,
+        licence      TEXT,
+        dependencies TEXT NOT NULL,
+        repository   TEXT,
+        UNIQUE (name, version)
+    );
+    CREATE VIRTUAL TABLE IF NOT EXISTS products_fts USING fts5 (
+        name, keywords, categories, description, content = 'products', content_rowid = 'id'
+    );
+";
+
+/// A database file; a temporary one is removed with this value.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    temporary: Option<TemporaryFolder>,
+}
+
+impl Database {
+    /// A file that stays, made if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be written, with the system's reason.
+    pub fn at(path: &Path) -> anyhow::Result<Self> {
+        // SQLite only says "unable to open"; the system knows why.
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(|| format!("could not write the database {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), temporary: None })
+    }
+
+    /// A file in a folder of its own that goes when this value goes.
+    ///
+    /// # Errors
+    ///
+    /// When the system's temporary folder can't be written.
+    pub fn temporary() -> anyhow::Result<Self> {
+        let folder = TemporaryFolder::new().with_context(|| {
+            let parent = std::env::temp_dir();
+            format!("could not write a temporary database in {}", parent.display())
+        })?;
+        Ok(Self { path: folder.0.join("storefront.db"), temporary: Some(folder) })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file goes when this value goes.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.temporary.is_some()
+    }
+
+    /// Writes the products in one transaction and returns how many the database holds then. A
+    /// name and version that it already had keeps its id and takes the new contents.
+    ///
+    /// # Errors
+    ///
+    /// When the file is no database, is another program's, or can't be written.
+    pub fn fill(&self, products: &[Product]) -> anyhow::Result<u64> {
+        let mut connection = self.connect()?;
+        self.write(&mut connection, products)
+            .with_context(|| format!("could not fill the database {}", self.path.display()))
+    }
+
+    fn write(&self, connection: &mut Connection, products: &[Product]) -> anyhow::Result<u64> {
+        let tables: u64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let owner: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if tables > 0 && owner != APPLICATION_ID {
+            bail!("it holds tables of another program; name a new file");
+        }
+        // Readers in WAL mode don't wait for a writer, nor it for them.
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        {
+            let mut insert = transaction.prepare(
+                "INSERT INTO products (name, version, description, keywords, categories, licence,
+                                       dependencies, repository)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (name, version) DO UPDATE SET
+                    description = excluded.description, keywords = excluded.keywords,
+                    categories = excluded.categories, licence = excluded.licence,
+                    dependencies = excluded.dependencies, repository = excluded.repository",
+            )?;
+            for product in products {
+                insert.execute(params![
+                    product.name,
+                    product.version,
+                    product.description,
+                    serde_json::to_string(&product.keywords)?,
+                    serde_json::to_string(&product.categories)?,
+                    product.licence,
+                    serde_json::to_string(&product.dependencies)?,
+                    product.repository,
+                ])?;
+            }
+        }
+        // The index is built in one go, at the end: cheaper than row by row, and right after an
+        // update too.
+        transaction.execute("INSERT INTO products_fts (products_fts) VALUES ('rebuild')", [])?;
+        let held = transaction.query_row("SELECT count(*) FROM products", [], |row| row.get(0))?;
+        transaction.commit()?;
+        Ok(held)
+    }
+
+    fn connect(&self) -> anyhow::Result<Connection> {
+        Connection::open(&self.path)
+            .with_context(|| format!("could not open the database {}", self.path.display()))
+    }
+}
+
+#[derive(Debug)]
+struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    fn new() -> io::Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("storefront-{}-{}", std::process::id(), now.as_nanos());
+        let path = std::env::temp_dir().join(name);
+        // Fails if somebody else made it first.
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("could not remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// A product as a list shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hit {
+    /// For `GET /products/{id}`.
+    pub id: i64,
+    /// The product's name.
+    pub name: String,
+    /// The product's version.
+    pub version: String,
+    /// The product's description.
+    pub description: Option<String>,
+    /// How well it matches, higher is better: bm25 with the sign turned round.
+    pub score: f64,
+}
+
+/// A product and its number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Listed {
+    /// The number in this database.
+    pub id: i64,
+    /// All that is known about it.
+    #[serde(flatten)]
+    pub product: Product,
+}
+
+/// Why a read gave no answer.
+#[derive(Debug)]
+pub enum ReadError {
+    /// Every connection is taken and the line for them is full.
+    Busy,
+    /// SQLite said no.
+    Sqlite(rusqlite::Error),
+    /// The read panicked.
+    Lost,
+}
+
+/// Reads, bounded. Cloning gives another handle to the same connections.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    // Before `database`, so that the files are closed before a temporary folder goes.
+    idle: Mutex<Vec<Connection>>,
+    /// One permit per connection.
+    running: Arc<Semaphore>,
+    /// One permit per read that runs or waits.
+    places: Arc<Semaphore>,
+    database: Database,
+}
+
+impl Store {
+    /// Opens `connections` connections; up to `line` further reads may wait for one.
+    ///
+    /// # Errors
+    ///
+    /// When the database can't be opened.
+    pub fn open(database: Database, connections: usize, line: usize) -> anyhow::Result<Self> {
+        let mut idle = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            let connection = database.connect()?;
+            connection
+                .pragma_update(None, "query_only", true)
+                .with_context(|| format!("could not read {}", database.path.display()))?;
+            idle.push(connection);
+        }
+        Ok(Self(Arc::new(Shared {
+            idle: Mutex::new(idle),
+            running: Arc::new(Semaphore::new(connections)),
+            places: Arc::new(Semaphore::new(connections + line)),
+            database,
+        })))
+    }
+
+    /// The database behind it.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    /// The best `limit` matches for what somebody typed, best first.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`]. No query text is an error.
+    pub async fn search(&self, query: &str, limit: u8) -> Result<Vec<Hit>, ReadError> {
+        let Some(query) = match_expression(query) else { return Ok(Vec::new()) };
+        self.read(move |connection| search(connection, &query, limit)).await
+    }
+
+    /// One product, if there is one with that number.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`].
+    pub async fn product(&self, id: i64) -> Result<Option<Listed>, ReadError> {
+        self.read(move |connection| {
+            connection
+                .prepare_cached("SELECT * FROM products WHERE id = ?1")?
+                .query_row([id], listed)
+                .optional()
+        })
+        .await
+    }
+
+    /// Every number and name with its keywords, for whoever makes up queries.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`].
+    pub async fn ids_and_words(&self) -> Result<(Vec<i64>, Vec<String>), ReadError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT * FROM products ORDER BY id")?;
+            let products = statement.query_map([], listed)?.collect::<Result<Vec<_>, _>>()?;
+            let ids = products.iter().map(|listed| listed.id).collect();
+            let names = products.into_iter().map(|listed| listed.product);
+            let mut words: Vec<_> = names
+                .flat_map(|product| product.keywords.into_iter().chain([product.name]))
+                .filter(|word| word.len() <= 64 && word.contains(char::is_alphanumeric))
+                .collect();
+            words.sort();
+            words.dedup();
+            Ok((ids, words))
+        })
+        .await
+    }
+
+    /// Runs `work` with a connection on a blocking thread.
+    ///
+    /// Cancel safe: dropped while it waits, it leaves the line; dropped later, the read runs to
+    /// its end and gives its connection and place back by itself.
+    async fn read<T, F>(&self, work: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let place = Arc::clone(&self.0.places).try_acquire_owned();
+        let place = place.map_err(|_| ReadError::Busy)?;
+        let turn = Arc::clone(&self.0.running).acquire_owned().await;
+        let turn = turn.map_err(|_| ReadError::Busy)?;
+        let lent = Lent::take(Arc::clone(&self.0), turn, place).ok_or(ReadError::Busy)?;
+        let done = task::spawn_blocking(move || work(lent.connection()));
+        done.await.map_err(|_| ReadError::Lost)?.map_err(ReadError::Sqlite)
+    }
+}
+
+/// A connection out of the store, and the permits that go back with it: also when the read
+/// panics.
+struct Lent {
+    // Taken in `drop`, and only there.
+    connection: Option<Connection>,
+    shared: Arc<Shared>,
+    _turn: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Lent {
+    fn take(
+        shared: Arc<Shared>,
+        turn: OwnedSemaphorePermit,
+        place: OwnedSemaphorePermit,
+    ) -> Option<Self> {
+        let connection = shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        Some(Self { connection: Some(connection), shared, _turn: turn, _place: place })
+    }
+
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().expect("taken in drop only")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // The connection is back before the permits are: fields drop after this body.
+        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.connection.take());
+    }
+}
+
+/// Turns what somebody typed into an FTS5 expression that can't be one by accident.
+///
+/// Each word becomes a quoted string, in which only `"` means anything and is doubled, so
+/// `NOT`, `*`, `^`, `NEAR(` and brackets are plain text. All words are required, the last one may
+/// be the beginning of a longer one. A NUL would end the expression early, so control characters
+/// part words. Source: SQLite's FTS5 documentation, section 3, "Full-text Query Syntax".
+///
+/// `None` when there is no letter or digit to look for.
+fn match_expression(typed: &str) -> Option<String> {
+    let words: Vec<_> = typed
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        // FTS5 drops what is neither letter nor digit; a word of nothing else finds nothing.
+        .filter(|word| word.contains(char::is_alphanumeric))
+        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
+        .collect();
+    (!words.is_empty()).then(|| words.join(" ") + "*")
+}
+
+fn search(connection: &Connection, query: &str, limit: u8) -> rusqlite::Result<Vec<Hit>> {
+    // bm25 is lower for a better match. The weights say where a word counts most: name,
+    // keywords, categories, description. Source: FTS5 documentation, section 5.1.1.
+    let mut statement = connection.prepare_cached(
+        "SELECT id, products.name, version, products.description,
+                -bm25(products_fts, 10.0, 5.0, 2.0, 1.0) AS score
+         FROM products_fts JOIN products ON products.id = products_fts.rowid
+         WHERE products_fts MATCH ?1
+         ORDER BY score DESC, products.name, version
+         LIMIT ?2",
+    )?;
+    let hits = statement.query_map(params![query, limit], |row| {
+        Ok(Hit {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            version: row.get(2)?,
+            description: row.get(3)?,
+            score: row.get(4)?,
+        })
+    })?;
+    hits.collect()
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    let list = |column: &str| -> rusqlite::Result<Vec<String>> {
+        let text: String = row.get(column)?;
+        serde_json::from_str(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+        })
+    };
+    Ok(Listed {
+        id: row.get("id")?,
+        product: Product {
+            name: row.get("name")?,
+            version: row.get("version")?,
+            description: row.get("description")?,
+            keywords: list("keywords")?,
+            categories: list("categories")?,
+            licence: row.get("licence")?,
+            dependencies: list("dependencies")?,
+            repository: row.get("repository")?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(products: &[Product]) -> Store {
+        let database = Database::temporary().unwrap();
+        database.fill(products).unwrap();
+        Store::open(database, 2, 2).unwrap()
+    }
+
+    fn product(name: &str, description: &str) -> Product {
+        Product {
+            name: name.into(),
+            version: "1.0.0".into(),
+            description: Some(description.into()),
+            keywords: vec![],
+            categories: vec![],
+            licence: None,
+            dependencies: vec![],
+            repository: None,
+        }
+    }
+
+    #[test]
+    fn a_typed_query_is_words_and_nothing_else() {
+        assert_eq!(match_expression("red OR lamp").unwrap(), r#""red" "OR" "lamp"*"#);
+        assert_eq!(match_expression(r#"a"b"#).unwrap(), r#""a""b"*"#);
+        assert_eq!(match_expression("a\0b").unwrap(), r#""a" "b"*"#);
+        assert_eq!(match_expression(" * () \" "), None);
+    }
+
+    #[tokio::test]
+    async fn no_query_text_is_an_error() {
+        let store = store(&[product("lamp", "A desk lamp")]);
+        for typed in [
+            "\"",
+            "\"\"\"",
+            "lamp\"",
+            "NOT",
+            "AND OR NOT",
+            "NEAR(a b)",
+            "name:lamp",
+            "^lamp",
+            "lamp*",
+            "-lamp",
+            "{name}:lamp",
+            "a+b",
+            "\0",
+            "lamp\0\"",
+            "(",
+            "\u{301}",
+            "ß\u{301}a",
+            "'; DROP",
+            "½",
+            "a\u{200b}b",
+            "🦀",
+            "²",
+        ] {
+            store.search(typed, 10).await.unwrap_or_else(|error| panic!("{typed:?}: {error:?}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_word_in_the_name_counts_more_than_in_the_description() {
+        let store = store(&[
+            product("shade", "Goes over a lamp, any lamp"),
+            product("lamp", "For the desk"),
+            product("chair", "For the desk"),
+        ]);
+        let hits = store.search("lamp", 10).await.unwrap();
+        let names: Vec<_> = hits.iter().map(|hit| hit.name.as_str()).collect();
+        assert_eq!(names, ["lamp", "shade"]);
+    }
+
+    #[tokio::test]
+    async fn a_product_written_again_keeps_its_number_and_takes_the_new_text() {
+        let store = store(&[product("lamp", "old words"), product("chair", "to sit")]);
+        let id = store.search("lamp", 1).await.unwrap()[0].id;
+        assert_eq!(store.database().fill(&[product("lamp", "fresh words")]).unwrap(), 2);
+        assert_eq!(store.search("fresh", 1).await.unwrap()[0].id, id);
+        assert_eq!(store.search("old", 1).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_read_beyond_the_line_is_refused_and_a_panic_loses_no_connection() {
+        let store = store(&[product("lamp", "")]);
+        for _ in 0..8 {
+            let lost = store.read(|_| -> rusqlite::Result<()> { panic!("on purpose") }).await;
+            assert!(matches!(lost, Err(ReadError::Lost)));
+        }
+        // Two run and two wait, all held up by a channel; the fifth is one too many.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let mut reads = task::JoinSet::new();
+        for _ in 0..4 {
+            let (store, held) = (store.clone(), Arc::clone(&held));
+            reads.spawn(async move {
+                let wait = move |_: &Connection| Ok(held.lock().unwrap().recv().is_ok());
+                store.read(wait).await.map_err(|_| ())
+            });
+        }
+        while store.0.places.available_permits() > 0 {
+            task::yield_now().await;
+        }
+        assert!(matches!(store.search("lamp", 1).await, Err(ReadError::Busy)));
+        for _ in 0..4 {
+            release.send(()).unwrap();
+        }
+        assert_eq!(reads.join_all().await, [Ok(true); 4]);
+        assert_eq!(store.search("lamp", 1).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_temporary_database_goes_with_its_store() {
+        let store = store(&[product("lamp", "")]);
+        let path = store.database().path().to_owned();
+        assert!(path.exists());
+        drop(store);
+        assert!(!path.parent().unwrap().exists());
+    }
+}
