@@ -146,7 +146,8 @@ fn search(out: &Out, models: Vec<Model<'_>>, logs: &Path) -> Result {
     if red == 0 { Ok(()) } else { Err(format!("{red} models are red").into()) }
 }
 
-/// Runs one model and says how it went; if badly, with the end of its output.
+/// Runs one model and says how it went; if badly, with the start of its output:
+/// the first panic is the model's, what follows is loom falling apart.
 fn one(model: &Model<'_>, logs: &Path) -> std::result::Result<String, String> {
     let name = format!("{}: {}", model.of.package, model.name);
     let log = logs.join(format!("{}-{}.log", model.of.package, model.name.replace("::", "-")));
@@ -156,7 +157,8 @@ fn one(model: &Model<'_>, logs: &Path) -> std::result::Result<String, String> {
     let printed = fs::read(&log).unwrap_or_default();
     let printed = String::from_utf8_lossy(&printed);
     if let Some(why) = process::failure(ended, LIMIT) {
-        return Err(format!("{name}: RED: {why}{}", last_lines(&printed, 60)));
+        let said = first_lines(&printed, 40);
+        return Err(format!("{name}: RED: {why}{said}\n    all of it: {}", log.display()));
     }
     let count = iterations(&printed).map_or(String::new(), |n| format!(", {n} iterations"));
     Ok(format!("{name}: ok, {seconds:.1} s{count}"))
@@ -170,6 +172,8 @@ fn spawn(model: &Model<'_>, log: &Path) -> Result<Option<std::process::ExitStatu
     for (key, _) in env::vars_os().filter(|(k, _)| k.to_string_lossy().starts_with("LOOM_")) {
         command.env_remove(key);
     }
+    // Backtraces of loom's own threads hide the message above them.
+    command.env("RUST_BACKTRACE", "0");
     // Makes `loom::model` say how many executions it searched.
     command.env("LOOM_LOG", "loom::model=info");
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -184,10 +188,8 @@ fn iterations(printed: &str) -> Option<u64> {
     })
 }
 
-fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    let from = lines.len().saturating_sub(count);
-    lines[from..].iter().flat_map(|line| ["\n    ", line]).collect()
+fn first_lines(text: &str, count: usize) -> String {
+    text.lines().filter(|line| !line.is_empty()).take(count).flat_map(|l| ["\n    ", l]).collect()
 }
 
 #[cfg(test)]

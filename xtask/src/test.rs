@@ -39,7 +39,8 @@ fn fmt(out: &Out) -> Result {
 fn clippy(out: &Out) -> Result {
     out.run(cmd!(
         out.sh,
-        "cargo clippy --workspace --exclude benches --all-targets --all-features -- -D warnings"
+        "cargo clippy --workspace --exclude benches --all-targets --all-features --keep-going
+            -- -D warnings"
     ))
 }
 
@@ -47,15 +48,21 @@ fn clippy(out: &Out) -> Result {
 fn unit(out: &Out) -> Result {
     let sh = &out.sh;
     if cmd!(sh, "cargo nextest --version").quiet().ignore_stderr().read().is_ok() {
-        out.run(cmd!(sh, "cargo nextest run --workspace --exclude benches --all-features"))
+        out.run(cmd!(
+            sh,
+            "cargo nextest run --workspace --exclude benches --all-features --no-fail-fast"
+        ))
     } else {
-        let tests = ["--lib", "--bins", "--tests", "--examples"];
+        let tests = ["--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
         out.run(cmd!(sh, "cargo test --workspace --exclude benches --all-features {tests...}"))
     }
 }
 
 fn doctest(out: &Out) -> Result {
-    out.run(cmd!(out.sh, "cargo test --doc --workspace --exclude benches --all-features"))
+    out.run(cmd!(
+        out.sh,
+        "cargo test --doc --workspace --exclude benches --all-features --no-fail-fast"
+    ))
 }
 
 /// Twice: as readers see it, and with private items, whose links break as well.
