@@ -7,9 +7,11 @@
 //! counts against the service, never in its favour; how late it came is reported beside it.
 
 use std::{
+    io,
     net::SocketAddr,
     panic::resume_unwind,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,9 +28,12 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::de::IgnoredAny;
 use tokio::{
     runtime,
-    sync::oneshot,
+    sync::{
+        mpsc::{self, UnboundedReceiver},
+        oneshot,
+    },
     task::{JoinError, JoinSet},
-    time::{sleep_until, timeout},
+    time::timeout,
 };
 
 use crate::http::{CLIENT_ID, SearchAnswer};
@@ -202,11 +207,11 @@ impl Outcome {
     }
 
     fn count(&mut self, sample: Sample) {
-        let group = if sample.client == 0 { &mut self.greedy } else { &mut self.polite };
+        let group = if sample.arrival.client == 0 { &mut self.greedy } else { &mut self.polite };
         group.sent += 1;
         group.window = group.window.max(sample.ended);
         let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-        let latency = micros(sample.ended.saturating_sub(sample.intended));
+        let latency = micros(sample.ended.saturating_sub(sample.arrival.at));
         // An auto-resizing histogram of 64-bit values takes every value.
         match sample.answer {
             Answer::Admitted => {
@@ -224,13 +229,12 @@ impl Outcome {
                 }
             }
         }
-        self.late_us.saturating_record(micros(sample.left.saturating_sub(sample.intended)));
+        self.late_us.saturating_record(micros(sample.left.saturating_sub(sample.arrival.at)));
     }
 }
 
 struct Sample {
-    client: u16,
-    intended: Duration,
+    arrival: Arrival,
     left: Duration,
     ended: Duration,
     answer: Answer,
@@ -244,7 +248,7 @@ enum Answer {
 
 /// Sends the plan's load and waits for the last answer.
 ///
-/// The generator has a thread and a runtime of its own, so that a busy service does not hold
+/// The generator has threads and a runtime of its own, so that a busy service does not hold
 /// arrivals up. Cancel safe: dropped, it ends the generator.
 ///
 /// # Errors
@@ -256,11 +260,13 @@ pub async fn run(plan: Plan, address: SocketAddr, targets: Targets) -> anyhow::R
         bail!("there is nothing to ask for");
     }
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let start = Instant::now();
+    let due = arrivals(schedule, start)?;
     let (mut done, outcome) = oneshot::channel();
-    std::thread::Builder::new().name("load".into()).spawn(move || {
+    thread::Builder::new().name("load".into()).spawn(move || {
         let outcome = runtime.block_on(async {
             tokio::select! {
-                outcome = generate(&plan, schedule, address, &targets) => Some(outcome),
+                outcome = generate(&plan, start, due, address, &targets) => Some(outcome),
                 () = done.closed() => None,
             }
         });
@@ -270,34 +276,45 @@ pub async fn run(plan: Plan, address: SocketAddr, targets: Targets) -> anyhow::R
     outcome.await.context("the load generator died")
 }
 
+/// Hands out each arrival when its time comes, from a thread of its own: a sleeping thread wakes
+/// some 50 us late, a timer of the runtime up to a millisecond, which is as much as an answer
+/// takes. It ends with the schedule, or at the first arrival that nobody takes.
+fn arrivals(schedule: Vec<Arrival>, start: Instant) -> io::Result<UnboundedReceiver<Arrival>> {
+    // Bounded all the same, by the length of the schedule.
+    let (hand_out, due) = mpsc::unbounded_channel();
+    thread::Builder::new().name("arrivals".into()).spawn(move || {
+        for arrival in schedule {
+            thread::sleep((start + arrival.at).saturating_duration_since(Instant::now()));
+            if hand_out.send(arrival).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(due)
+}
+
 async fn generate(
     plan: &Plan,
-    schedule: Vec<Arrival>,
+    start: Instant,
+    mut due: UnboundedReceiver<Arrival>,
     address: SocketAddr,
     targets: &Targets,
 ) -> Outcome {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new()).build(connector);
-    let sender = Arc::new(Sender { client, address, start: Instant::now() });
+    let sender = Arc::new(Sender { client, address, start });
     let mut outcome = Outcome::new(plan);
     let mut on_their_way = JoinSet::new();
 
-    for arrival in schedule {
-        sleep_until((sender.start + arrival.at).into()).await;
+    while let Some(arrival) = due.recv().await {
         while let Some(sample) = on_their_way.try_join_next() {
             outcome.count(own(sample));
         }
         if on_their_way.len() >= MAX_IN_FLIGHT {
             let answer = Answer::Wrong(format!("{MAX_IN_FLIGHT} requests were on their way"));
-            let now = sender.start.elapsed();
-            outcome.count(Sample {
-                client: arrival.client,
-                intended: arrival.at,
-                left: now,
-                ended: now,
-                answer,
-            });
+            let now = start.elapsed();
+            outcome.count(Sample { arrival, left: now, ended: now, answer });
             continue;
         }
         let path = targets.paths[arrival.choice as usize % targets.paths.len()].clone();
@@ -330,7 +347,7 @@ impl Sender {
             Err(_) => Answer::Wrong(format!("{path}: no answer within {ANSWER_WITHIN:?}")),
         };
         let ended = self.start.elapsed();
-        Sample { client: arrival.client, intended: arrival.at, left, ended, answer }
+        Sample { arrival, left, ended, answer }
     }
 
     async fn ask(&self, client: u16, path: &str) -> anyhow::Result<Answer> {

@@ -1,9 +1,9 @@
 //! What the service answers, over the sample catalogue: in memory where a router is enough, over
 //! a socket where the connection matters.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{Router, body::Body};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -12,8 +12,6 @@ use storefront::{
     demo,
     gates::Limits,
     http::{CLIENT_ID, Server, router},
-    load::{self, Plan, Targets},
-    report::Report,
     store::{Database, Store},
 };
 use tokio::{
@@ -78,7 +76,8 @@ async fn a_search_finds_what_has_all_words_best_first() {
 async fn what_a_search_lists_can_be_fetched() {
     let app = app(PLENTY);
     let (_, found) = ask(&app, get("/search?q=teapot")).await;
-    let (status, product) = ask(&app, get(&format!("/products/{}", found["products"][0]["id"]))).await;
+    let (status, product) =
+        ask(&app, get(&format!("/products/{}", found["products"][0]["id"]))).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(product["name"], "teapot");
     assert_eq!(product["keywords"], serde_json::json!(["tea", "table"]));
@@ -88,9 +87,20 @@ async fn what_a_search_lists_can_be_fetched() {
 #[tokio::test]
 async fn operators_of_the_search_engine_are_plain_words() {
     let app = app(PLENTY);
-    for query in
-        ["NOT", "lamp+NOT+desk", "lamp*", "%22", "lamp%22", "NEAR(lamp+desk)", "name%3Alamp", "%5Elamp", "(", "lamp%00", "-lamp", "%F0%9F%A6%80"]
-    {
+    for query in [
+        "NOT",
+        "lamp+NOT+desk",
+        "lamp*",
+        "%22",
+        "lamp%22",
+        "NEAR(lamp+desk)",
+        "name%3Alamp",
+        "%5Elamp",
+        "(",
+        "lamp%00",
+        "-lamp",
+        "%F0%9F%A6%80",
+    ] {
         let (status, body) = ask(&app, get(&format!("/search?q={query}"))).await;
         assert_eq!(status, StatusCode::OK, "{query}: {body}");
     }
