@@ -1,7 +1,7 @@
 //! All of it in a row: ingest, serve, load, table, clean end.
 
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     pin::pin,
     sync::OnceLock,
@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::{task::spawn_blocking, time::timeout};
 
@@ -220,6 +221,10 @@ pub async fn run(
     report_to: &Path,
     stop: impl Future<Output = std::io::Result<Signal>>,
 ) -> anyhow::Result<Ended> {
+    // What can go wrong at the end, or is wrong already, is found out first.
+    plan.check()?;
+    fs::create_dir_all(report_to)
+        .with_context(|| format!("could not make the folder {}", report_to.display()))?;
     let mut stop = pin!(stop);
     let (database, products) = match ingest_or(source, stop.as_mut()).await? {
         Ok(ingested) => ingested,

@@ -74,6 +74,18 @@ struct Arrival {
 }
 
 impl Plan {
+    /// Whether the plan can be carried out, for whoever wants to know before anything starts.
+    ///
+    /// # Errors
+    ///
+    /// When it sends nothing, or more than [`MAX_ARRIVALS`] requests.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.schedule()?.is_empty() {
+            bail!("the load must be at least one request (a rate of 0 sends none)");
+        }
+        Ok(())
+    }
+
     /// Every arrival of every client, in order of time.
     fn schedule(&self) -> anyhow::Result<Vec<Arrival>> {
         let seconds = self.duration.as_secs_f64();
@@ -270,8 +282,10 @@ pub async fn run(plan: Plan, address: SocketAddr, targets: Targets) -> anyhow::R
                 () = done.closed() => None,
             }
         });
-        // Fails only if nobody waits any more.
-        outcome.map(|outcome| done.send(outcome))
+        if let Some(outcome) = outcome {
+            // Fails only if nobody waits any more.
+            let _ = done.send(outcome);
+        }
     })?;
     outcome.await.context("the load generator died")
 }
@@ -423,6 +437,7 @@ mod tests {
     fn a_client_without_a_rate_never_arrives() {
         let none = Plan { greedy_rate: 0.0, polite_rate: 0.0, ..plan() };
         assert_eq!(none.schedule().unwrap(), []);
+        assert!(none.check().unwrap_err().to_string().contains("at least one request"));
     }
 
     #[test]

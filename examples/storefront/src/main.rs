@@ -138,7 +138,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 Ended::Whole(report) if report.holds() => Ok(ExitCode::SUCCESS),
                 Ended::Whole(_) => Ok(ExitCode::FAILURE),
                 Ended::Stopped(signal) => {
-                    println!("demo: {signal}");
+                    println!("demo: {signal}; what had begun is finished, nothing is left behind");
                     Ok(signal.exit_code().into())
                 }
             }

@@ -109,16 +109,15 @@ impl Report {
         self.verdicts.iter().all(|verdict| verdict.holds)
     }
 
-    /// Writes `report.json` into `folder`, which is made if need be, and returns its path.
+    /// Writes `report.json` into `folder` and returns its path.
     ///
     /// # Errors
     ///
-    /// When the folder or the file can't be written.
+    /// When the file can't be written.
     pub fn write(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         let path = folder.join("report.json");
         let could_not = || format!("could not write the report {}", path.display());
         let json = serde_json::to_vec_pretty(self).with_context(could_not)?;
-        fs::create_dir_all(folder).with_context(could_not)?;
         fs::write(&path, json).with_context(could_not)?;
         Ok(path)
     }

@@ -1,4 +1,5 @@
 //! What the ingest makes of good and broken sources.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
 use std::{
     fs,

@@ -1,5 +1,6 @@
 //! What the service answers, over the sample catalogue: in memory where a router is enough, over
 //! a socket where the connection matters.
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
 use std::path::Path;
 
