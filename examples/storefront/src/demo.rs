@@ -15,15 +15,17 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
     catalogue::{self, Catalogue},
+    database::Database,
     gates::Limits,
     http::{Server, router},
-    load::{self, Plan, Targets},
+    load::{self, Targets},
+    plan::Plan,
     report::Report,
-    store::{Database, Store},
+    store::Store,
 };
 
 /// How many reads may wait for a connection before one is refused.
-const READS_IN_LINE: usize = 256;
+const READS_IN_LINE: u16 = 256;
 
 /// How long a signal waits for an ingest that has begun.
 const INGEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -178,7 +180,8 @@ async fn ingest_or(
 /// When the database can't be read, a limit makes no sense, or nothing can listen.
 pub async fn start(database: Database, limits: Limits) -> anyhow::Result<(Server, Store)> {
     let metrics = recorder()?;
-    let connections = available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let cores = available_parallelism().map_or(2, usize::from);
+    let connections = u16::try_from(cores.clamp(2, 8)).unwrap_or(8);
     let store = Store::open(database, connections, READS_IN_LINE)?;
     let server = Server::start(router(store.clone(), metrics, limits)?).await?;
     println!("serve: http://{}", server.address());
@@ -200,13 +203,14 @@ pub async fn serve(
         Ok(ingested) => ingested,
         Err(signal) => return Ok(signal),
     };
-    let (server, _store) = start(database, limits).await?;
+    let (server, store) = start(database, limits).await?;
     let address = server.address();
     println!("  try: curl 'http://{address}/search?q=json&limit=3'\n  Ctrl-C ends it");
     let signal = stop.await?;
     println!("serve: {signal}, finishing what has begun");
-    server.stop().await?;
-    Ok(signal)
+    let stopped = server.stop().await;
+    store.close().await;
+    stopped.map(|()| signal)
 }
 
 /// Ingests, serves, loads and judges; stops early, and as cleanly, when `stop` says so.
@@ -235,12 +239,13 @@ pub async fn run(
     let duration = plan.duration;
     say_plan(&plan, limits);
     let loaded = tokio::select! {
-        loaded = load(&store, plan, &server) => Ok(loaded?),
-        signal = &mut stop => Err(signal?),
+        loaded = load(&store, plan, &server) => loaded.map(Ok),
+        signal = &mut stop => signal.map(Err).map_err(Into::into),
     };
-    server.stop().await?;
-    drop(store);
-    let outcome = match loaded {
+    let stopped = server.stop().await;
+    store.close().await;
+    stopped?;
+    let outcome = match loaded? {
         Ok(outcome) => outcome,
         Err(signal) => return Ok(Ended::Stopped(signal)),
     };

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use storefront::{
     demo::{self, Ended, Signal, Source},
     gates::Limits,
-    load::Plan,
+    plan::Plan,
 };
 use tokio::runtime::Runtime;
 

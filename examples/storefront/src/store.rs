@@ -1,18 +1,13 @@
-//! SQLite: written once by the ingest, then only read.
+//! Reading the database without blocking the runtime.
 //!
 //! SQLite calls block, so none runs on a thread of the runtime. A few connections stand ready;
 //! a read takes one to a blocking thread and puts it back. Two numbers bound it: how many reads
 //! run at once (one per connection), and how many may wait for a connection. Beyond that a read
 //! is refused at once: a line that grows without end only makes every answer late.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use tokio::{
@@ -20,161 +15,7 @@ use tokio::{
     task,
 };
 
-use crate::catalogue::Product;
-
-/// Marks a database file as ours: "PLIM".
-const APPLICATION_ID: i32 = 0x504c_494d;
-
-/// `products_fts` is an index over `products` and keeps no text of its own.
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS products (
-        id           INTEGER PRIMARY KEY,
-        name         TEXT NOT NULL,
-        version      TEXT NOT NULL,
-        description  TEXT,
-        keywords     TEXT NOT NULL,
-        categories   TEXT NOT NULL,
-        licence      TEXT,
-        dependencies TEXT NOT NULL,
-        repository   TEXT,
-        UNIQUE (name, version)
-    );
-    CREATE VIRTUAL TABLE IF NOT EXISTS products_fts USING fts5 (
-        name, keywords, categories, description, content = 'products', content_rowid = 'id'
-    );
-";
-
-/// A database file; a temporary one is removed with this value.
-#[derive(Debug)]
-pub struct Database {
-    path: PathBuf,
-    temporary: Option<TemporaryFolder>,
-}
-
-impl Database {
-    /// A file that stays, made if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// When the path can't be written, with the system's reason.
-    pub fn at(path: &Path) -> anyhow::Result<Self> {
-        // SQLite only says "unable to open"; the system knows why.
-        fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .with_context(|| format!("could not write the database {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), temporary: None })
-    }
-
-    /// A file in a folder of its own that goes when this value goes.
-    ///
-    /// # Errors
-    ///
-    /// When the system's temporary folder can't be written.
-    pub fn temporary() -> anyhow::Result<Self> {
-        let folder = TemporaryFolder::new().with_context(|| {
-            let parent = std::env::temp_dir();
-            format!("could not write a temporary database in {}", parent.display())
-        })?;
-        Ok(Self { path: folder.0.join("storefront.db"), temporary: Some(folder) })
-    }
-
-    /// Where the file is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether the file goes when this value goes.
-    #[must_use]
-    pub fn is_temporary(&self) -> bool {
-        self.temporary.is_some()
-    }
-
-    /// Writes the products in one transaction and returns how many the database holds then. A
-    /// name and version that it already had keeps its id and takes the new contents.
-    ///
-    /// # Errors
-    ///
-    /// When the file is no database, is another program's, or can't be written.
-    pub fn fill(&self, products: &[Product]) -> anyhow::Result<u64> {
-        let mut connection = self.connect()?;
-        self.write(&mut connection, products)
-            .with_context(|| format!("could not fill the database {}", self.path.display()))
-    }
-
-    fn write(&self, connection: &mut Connection, products: &[Product]) -> anyhow::Result<u64> {
-        let tables: u64 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        let owner: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        if tables > 0 && owner != APPLICATION_ID {
-            bail!("it holds tables of another program; name a new file");
-        }
-        // Readers in WAL mode don't wait for a writer, nor it for them.
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
-        {
-            let mut insert = transaction.prepare(
-                "INSERT INTO products (name, version, description, keywords, categories, licence,
-                                       dependencies, repository)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (name, version) DO UPDATE SET
-                    description = excluded.description, keywords = excluded.keywords,
-                    categories = excluded.categories, licence = excluded.licence,
-                    dependencies = excluded.dependencies, repository = excluded.repository",
-            )?;
-            for product in products {
-                insert.execute(params![
-                    product.name,
-                    product.version,
-                    product.description,
-                    serde_json::to_string(&product.keywords)?,
-                    serde_json::to_string(&product.categories)?,
-                    product.licence,
-                    serde_json::to_string(&product.dependencies)?,
-                    product.repository,
-                ])?;
-            }
-        }
-        // The index is built in one go, at the end: cheaper than row by row, and right after an
-        // update too.
-        transaction.execute("INSERT INTO products_fts (products_fts) VALUES ('rebuild')", [])?;
-        let held = transaction.query_row("SELECT count(*) FROM products", [], |row| row.get(0))?;
-        transaction.commit()?;
-        Ok(held)
-    }
-
-    fn connect(&self) -> anyhow::Result<Connection> {
-        Connection::open(&self.path)
-            .with_context(|| format!("could not open the database {}", self.path.display()))
-    }
-}
-
-#[derive(Debug)]
-struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    fn new() -> io::Result<Self> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!("storefront-{}-{}", std::process::id(), now.as_nanos());
-        let path = std::env::temp_dir().join(name);
-        // Fails if somebody else made it first.
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("could not remove {}: {error}", self.0.display());
-        }
-    }
-}
+use crate::{catalogue::Product, database::Database};
 
 /// A product as a list shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -218,13 +59,28 @@ pub struct Store(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    // Before `database`, so that the files are closed before a temporary folder goes.
-    idle: Mutex<Vec<Connection>>,
+    held: Mutex<Held>,
     /// One permit per connection.
     running: Arc<Semaphore>,
     /// One permit per read that runs or waits.
     places: Arc<Semaphore>,
-    database: Database,
+    /// How many permits `places` began with.
+    all_places: u32,
+}
+
+/// What is in the store while nobody reads, and until it is closed.
+#[derive(Debug)]
+struct Held {
+    // Before `database`, so that the files are closed before a temporary folder goes.
+    idle: Vec<Connection>,
+    database: Option<Database>,
+}
+
+impl Shared {
+    /// Nothing under the lock can panic half-way, so a poisoned one is as good as any.
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Store {
@@ -233,27 +89,39 @@ impl Store {
     /// # Errors
     ///
     /// When the database can't be opened.
-    pub fn open(database: Database, connections: usize, line: usize) -> anyhow::Result<Self> {
-        let mut idle = Vec::with_capacity(connections);
+    pub fn open(database: Database, connections: u16, line: u16) -> anyhow::Result<Self> {
+        let mut idle = Vec::with_capacity(connections.into());
         for _ in 0..connections {
             let connection = database.connect()?;
             connection
                 .pragma_update(None, "query_only", true)
-                .with_context(|| format!("could not read {}", database.path.display()))?;
+                .with_context(|| format!("could not read {}", database.path().display()))?;
             idle.push(connection);
         }
         Ok(Self(Arc::new(Shared {
-            idle: Mutex::new(idle),
-            running: Arc::new(Semaphore::new(connections)),
-            places: Arc::new(Semaphore::new(connections + line)),
-            database,
+            held: Mutex::new(Held { idle, database: Some(database) }),
+            running: Arc::new(Semaphore::new(connections.into())),
+            places: Arc::new(Semaphore::new(usize::from(connections) + usize::from(line))),
+            all_places: u32::from(connections) + u32::from(line),
         })))
     }
 
-    /// The database behind it.
-    #[must_use]
-    pub fn database(&self) -> &Database {
-        &self.0.database
+    /// Waits for the reads that have begun, then closes the connections and removes a temporary
+    /// database. A read that comes later is [`ReadError::Busy`].
+    ///
+    /// A caller that went away leaves its read running, so the last handle's drop may be too early
+    /// to remove the files, or too late for a process that ends.
+    ///
+    /// Cancel safe: dropped, it has closed all or nothing.
+    pub async fn close(&self) {
+        // Every place taken is every read ended. An error says that it is closed already.
+        if let Ok(all) = self.0.places.acquire_many(self.0.all_places).await {
+            self.0.places.close();
+            drop(all);
+            let mut held = self.0.held();
+            held.idle.clear();
+            held.database = None;
+        }
     }
 
     /// The best `limit` matches for what somebody typed, best first.
@@ -338,7 +206,7 @@ impl Lent {
         turn: OwnedSemaphorePermit,
         place: OwnedSemaphorePermit,
     ) -> Option<Self> {
-        let connection = shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        let connection = shared.held().idle.pop()?;
         Some(Self { connection: Some(connection), shared, _turn: turn, _place: place })
     }
 
@@ -350,8 +218,7 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         // The connection is back before the permits are: fields drop after this body.
-        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.extend(self.connection.take());
+        self.shared.held().idle.extend(self.connection.take());
     }
 }
 
@@ -421,11 +288,28 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{path::PathBuf, pin::Pin, task::Poll};
 
     fn store(products: &[Product]) -> Store {
         let database = Database::temporary().unwrap();
         database.fill(products).unwrap();
         Store::open(database, 2, 2).unwrap()
+    }
+
+    fn store_of_a_lamp() -> Store {
+        store(&[product("lamp", "")])
+    }
+
+    fn path(store: &Store) -> PathBuf {
+        store.0.held().database.as_ref().unwrap().path().to_owned()
+    }
+
+    async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        std::future::poll_fn(|cx| match Pin::new(&mut *future).poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
     }
 
     fn product(name: &str, description: &str) -> Product {
@@ -496,14 +380,15 @@ mod tests {
     async fn a_product_written_again_keeps_its_number_and_takes_the_new_text() {
         let store = store(&[product("lamp", "old words"), product("chair", "to sit")]);
         let id = store.search("lamp", 1).await.unwrap()[0].id;
-        assert_eq!(store.database().fill(&[product("lamp", "fresh words")]).unwrap(), 2);
+        let again = Database::at(&path(&store)).unwrap();
+        assert_eq!(again.fill(&[product("lamp", "fresh words")]).unwrap(), 2);
         assert_eq!(store.search("fresh", 1).await.unwrap()[0].id, id);
         assert_eq!(store.search("old", 1).await.unwrap(), []);
     }
 
     #[tokio::test]
     async fn a_read_beyond_the_line_is_refused_and_a_panic_loses_no_connection() {
-        let store = store(&[product("lamp", "")]);
+        let store = store_of_a_lamp();
         for _ in 0..8 {
             let lost = store.read(|_| -> rusqlite::Result<()> { panic!("on purpose") }).await;
             assert!(matches!(lost, Err(ReadError::Lost)));
@@ -530,12 +415,41 @@ mod tests {
         assert_eq!(store.search("lamp", 1).await.unwrap().len(), 1);
     }
 
-    #[test]
-    fn a_temporary_database_goes_with_its_store() {
-        let store = store(&[product("lamp", "")]);
-        let path = store.database().path().to_owned();
-        assert!(path.exists());
+    #[tokio::test]
+    async fn a_temporary_database_goes_when_its_store_is_closed_or_dropped() {
+        let store = store_of_a_lamp();
+        let file = path(&store);
+        let read = tokio::spawn({
+            let store = store.clone();
+            async move { store.search("lamp", 1).await.map(|hits| hits.len()).unwrap() }
+        });
+        assert_eq!(read.await.unwrap(), 1);
+        store.close().await;
+        assert!(!file.parent().unwrap().exists());
+        assert!(matches!(store.search("lamp", 1).await, Err(ReadError::Busy)));
+        store.close().await;
+
+        let store = store_of_a_lamp();
+        let file = path(&store);
+        assert!(file.exists());
         drop(store);
-        assert!(!path.parent().unwrap().exists());
+        assert!(!file.parent().unwrap().exists());
+    }
+
+    #[tokio::test]
+    async fn a_store_closes_after_the_reads_of_callers_that_went_away() {
+        let store = store_of_a_lamp();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let mut read = Box::pin(store.read(move |_| Ok(held.recv().is_ok())));
+        while store.0.held().idle.len() == 2 {
+            assert!(poll_once(&mut read).await.is_none());
+        }
+        drop(read);
+
+        let mut close = Box::pin(store.close());
+        assert!(poll_once(&mut close).await.is_none(), "closed under a read");
+        release.send(()).unwrap();
+        close.await;
+        assert!(store.0.held().idle.is_empty());
     }
 }

@@ -8,8 +8,8 @@ use std::{
 
 use storefront::{
     catalogue::{self, Catalogue},
+    database::Database,
     demo::{self, Source},
-    store::Database,
 };
 
 /// A fresh folder for one test.

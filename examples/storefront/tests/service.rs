@@ -10,10 +10,11 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use storefront::{
     catalogue::Catalogue,
+    database::Database,
     demo,
     gates::Limits,
     http::{CLIENT_ID, Server, router},
-    store::{Database, Store},
+    store::Store,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
