@@ -7,7 +7,7 @@ use crate::{
     steps::{self, Args, Step},
     test, tools, workspace,
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::ExitCode};
 use xshell::cmd;
 
 /// The oldest toolchain that the library crates build with.
@@ -27,7 +27,7 @@ const MORE: &[Step] = &[
     Step { name: "typos", what: "spelling", run: typos },
 ];
 
-pub(crate) fn run(args: &Args) -> Result {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let steps = || test::STEPS.iter().chain(MORE);
     let steps: Vec<_> = steps().map(|s| Step { name: s.name, what: s.what, run: s.run }).collect();
     steps::run("ci", &steps, args)
@@ -93,7 +93,10 @@ fn copy_folder(from: &Path, to: &Path) -> Result {
 fn powerset(out: &Out) -> Result {
     tools::need(out, &["cargo", "hack", "--version"], "cargo-hack")?;
     let packages = packages(&workspace::members()?);
-    out.run(cmd!(out.sh, "cargo hack check {packages...} --feature-powerset --depth 2"))
+    out.run(cmd!(
+        out.sh,
+        "cargo hack clippy {packages...} --feature-powerset --depth 2 --keep-going -- -D warnings"
+    ))
 }
 
 fn benches(out: &Out) -> Result {

@@ -46,16 +46,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let result = match Cli::parse().command {
-        Command::Demo(args) => demo::run(args),
+        Command::Demo(args) => demo::run(args).map(done),
         Command::Test(args) => test::run(&args),
-        Command::Bench(args) => bench::run(args),
-        Command::Loom(args) => Out::terminal().and_then(|out| loom::run(&out, &args)),
-        Command::Tidy => Out::terminal().and_then(|out| tidy::run(&out)),
+        Command::Bench(args) => bench::run(args).map(done),
+        Command::Loom(args) => Out::terminal().and_then(|out| loom::run(&out, &args)).map(done),
+        Command::Tidy => Out::terminal().and_then(|out| tidy::run(&out)).map(done),
         Command::Ci(args) => ci::run(&args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("xtask: {error}");
             ExitCode::FAILURE

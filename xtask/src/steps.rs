@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Write},
     path::Path,
+    process::ExitCode,
     time::Instant,
 };
 
@@ -28,8 +29,9 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// Runs the steps that `args` ask for. An error if any failed.
-pub(crate) fn run(command: &str, steps: &[Step], args: &Args) -> Result {
+/// Runs the steps that `args` ask for. Failure if any failed; the last line says
+/// how many.
+pub(crate) fn run(command: &str, steps: &[Step], args: &Args) -> Result<ExitCode> {
     let names: Vec<_> = steps.iter().map(|step| step.name).collect();
     let chosen = choose(&names, &args.only, &args.skip)?;
     let steps = || steps.iter().filter(|step| chosen.contains(&step.name));
@@ -37,7 +39,7 @@ pub(crate) fn run(command: &str, steps: &[Step], args: &Args) -> Result {
         for Step { name, what, .. } in steps() {
             println!("{name:<17} {what}");
         }
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let logs = workspace::logs(&workspace::members()?)?;
     let started = Instant::now();
@@ -52,7 +54,7 @@ pub(crate) fn run(command: &str, steps: &[Step], args: &Args) -> Result {
         println!("FAILED: {name}. To run it again: cargo xtask {command} --only {name}");
     }
     println!("{} passed, {} failed", chosen.len() - failed.len(), failed.len());
-    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs one step; true if it went well.

@@ -9,7 +9,7 @@ use crate::{
     steps::{self, Args, Step},
     tidy,
 };
-use std::env;
+use std::{env, process::ExitCode};
 use xshell::cmd;
 
 pub(crate) const STEPS: &[Step] = &[
@@ -28,7 +28,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "loom", what: "every model (cargo xtask loom)", run: all_models },
 ];
 
-pub(crate) fn run(args: &Args) -> Result {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     steps::run("test", STEPS, args)
 }
 
