@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod client;
+mod errors;
+mod guarded;
+mod http;
+mod judge;
+mod layer;
+mod wait;
+
+pub use crate::{
+    client::ClientAddr,
+    errors::{BoxError, into_box_error},
+    http::{
+        Answer, Classify, ClassifyBy, Extent, GateBody, GrpcAnswer, GrpcOutcome, HttpFuture,
+        HttpGateLayer, HttpGateService, HttpOutcome, OnRefusal, TextAnswer, UntilBodyEnd,
+        UntilHead, grpc_code, retry_after, status,
+    },
+    judge::{Judge, OkOrFailure},
+    layer::{GateLayer, GateService, ResponseFuture},
+    wait::{WaitFuture, WaitLayer, WaitService},
+};
