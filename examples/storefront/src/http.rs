@@ -27,7 +27,8 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::{
     gates::{self, Limits},
-    store::{Hit, ReadError, Store},
+    query::Hit,
+    store::{ReadError, Store},
 };
 
 /// The longest query text, in bytes.
@@ -222,7 +223,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    fn new(status: StatusCode, says: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, says: impl Into<Cow<'static, str>>) -> Self {
         Self { status, says: says.into() }
     }
 

@@ -5,7 +5,8 @@
 //!
 //! * [`catalogue`]: where products come from, and what is said about the broken ones.
 //! * [`database`]: the SQLite file with its full-text index, filled in one transaction.
-//! * [`store`]: searching it without blocking the runtime.
+//! * [`query`]: what is asked of SQLite; no text is a syntax error.
+//! * [`store`]: asking it without blocking the runtime.
 //! * [`http`]: the routes, and the one place that turns a mistake into an answer.
 //! * [`gates`]: the one place where Plimsoll meets the service.
 //! * [`plan`]: who sends how much and when, drawn up beforehand.
@@ -20,5 +21,6 @@ pub mod gates;
 pub mod http;
 pub mod load;
 pub mod plan;
+pub mod query;
 pub mod report;
 pub mod store;

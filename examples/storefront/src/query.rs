@@ -1,0 +1,130 @@
+//! What is asked of SQLite, as plain functions of a connection.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use crate::catalogue::Product;
+
+/// A product as a list shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hit {
+    /// For `GET /products/{id}`.
+    pub id: i64,
+    /// The product's name.
+    pub name: String,
+    /// The product's version.
+    pub version: String,
+    /// The product's description.
+    pub description: Option<String>,
+    /// How well it matches, higher is better: bm25 with the sign turned round.
+    pub score: f64,
+}
+
+/// A product and its number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Listed {
+    /// The number in this database.
+    pub id: i64,
+    /// All that is known about it.
+    #[serde(flatten)]
+    pub product: Product,
+}
+
+/// Turns what somebody typed into an FTS5 expression that can't be one by accident.
+///
+/// Each word becomes a quoted string, in which only `"` means anything and is doubled, so
+/// `NOT`, `*`, `^`, `NEAR(` and brackets are plain text. All words are required, the last one may
+/// be the beginning of a longer one. A NUL would end the expression early, so control characters
+/// part words. Source: SQLite's FTS5 documentation, section 3, "Full-text Query Syntax".
+///
+/// `None` when there is no letter or digit to look for.
+pub(crate) fn match_expression(typed: &str) -> Option<String> {
+    let words: Vec<_> = typed
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        // FTS5 drops what is neither letter nor digit; a word of nothing else finds nothing.
+        .filter(|word| word.contains(char::is_alphanumeric))
+        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
+        .collect();
+    (!words.is_empty()).then(|| words.join(" ") + "*")
+}
+
+pub(crate) fn search(
+    connection: &Connection,
+    query: &str,
+    limit: u8,
+) -> rusqlite::Result<Vec<Hit>> {
+    // bm25 is lower for a better match. The weights say where a word counts most: name,
+    // keywords, categories, description. Source: FTS5 documentation, section 5.1.1.
+    let mut statement = connection.prepare_cached(
+        "SELECT id, products.name, version, products.description,
+                -bm25(products_fts, 10.0, 5.0, 2.0, 1.0) AS score
+         FROM products_fts JOIN products ON products.id = products_fts.rowid
+         WHERE products_fts MATCH ?1
+         ORDER BY score DESC, products.name, version
+         LIMIT ?2",
+    )?;
+    let hits = statement.query_map(params![query, limit], |row| {
+        Ok(Hit {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            version: row.get(2)?,
+            description: row.get(3)?,
+            score: row.get(4)?,
+        })
+    })?;
+    hits.collect()
+}
+
+pub(crate) fn product(connection: &Connection, id: i64) -> rusqlite::Result<Option<Listed>> {
+    let mut statement = connection.prepare_cached("SELECT * FROM products WHERE id = ?1")?;
+    statement.query_row([id], listed).optional()
+}
+
+pub(crate) fn ids_and_words(connection: &Connection) -> rusqlite::Result<(Vec<i64>, Vec<String>)> {
+    let mut statement = connection.prepare("SELECT * FROM products ORDER BY id")?;
+    let products = statement.query_map([], listed)?.collect::<Result<Vec<_>, _>>()?;
+    let ids = products.iter().map(|listed| listed.id).collect();
+    let names = products.into_iter().map(|listed| listed.product);
+    let mut words: Vec<_> = names
+        .flat_map(|product| product.keywords.into_iter().chain([product.name]))
+        .filter(|word| word.len() <= 64 && word.contains(char::is_alphanumeric))
+        .collect();
+    words.sort();
+    words.dedup();
+    Ok((ids, words))
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    let list = |column: &str| -> rusqlite::Result<Vec<String>> {
+        let text: String = row.get(column)?;
+        serde_json::from_str(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+        })
+    };
+    Ok(Listed {
+        id: row.get("id")?,
+        product: Product {
+            name: row.get("name")?,
+            version: row.get("version")?,
+            description: row.get("description")?,
+            keywords: list("keywords")?,
+            categories: list("categories")?,
+            licence: row.get("licence")?,
+            dependencies: list("dependencies")?,
+            repository: row.get("repository")?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typed_query_is_words_and_nothing_else() {
+        assert_eq!(match_expression("red OR lamp").unwrap(), r#""red" "OR" "lamp"*"#);
+        assert_eq!(match_expression(r#"a"b"#).unwrap(), r#""a""b"*"#);
+        assert_eq!(match_expression("a\0b").unwrap(), r#""a" "b"*"#);
+        assert_eq!(match_expression(" * () \" "), None);
+    }
+}
