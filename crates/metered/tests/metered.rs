@@ -1,5 +1,7 @@
 //! What a metered gate counts, under which names, and that it changes nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
+
 use metrics::{Key, with_local_recorder};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use plimsoll_core::{

@@ -82,6 +82,7 @@ impl ClientAddr<()> {
     /// Finds the connection's peer where axum puts it:
     /// `app.into_make_service_with_connect_info::<SocketAddr>()`.
     #[cfg(feature = "axum")]
+    #[must_use]
     pub fn connect_info() -> ClientAddr<impl Fn(&Extensions) -> Option<IpAddr> + Copy> {
         use axum::extract::ConnectInfo;
         ClientAddr::from_extensions(|extensions: &Extensions| {
@@ -100,9 +101,9 @@ impl<F> fmt::Debug for ClientAddr<F> {
 fn forwarded(headers: &HeaderMap, n: usize) -> Option<IpAddr> {
     let lines = headers.get_all("x-forwarded-for");
     // From the right: what a client puts in front can't shift the places.
-    let from_the_right =
+    let mut from_the_right =
         lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-    from_the_right.skip(n).next().and_then(|place| address(str::from_utf8(place).ok()?.trim()))
+    from_the_right.nth(n).and_then(|place| address(str::from_utf8(place).ok()?.trim()))
 }
 
 /// `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]` or `[::1]:80`.

@@ -1,5 +1,7 @@
 //! A permit that is kept until the body of the answer ends.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
+
 mod support;
 
 use axum::body::{Body, Bytes};

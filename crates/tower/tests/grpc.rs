@@ -1,6 +1,8 @@
 //! `HttpGateLayer::grpc` in a tonic server as it is, over the loopback, before
 //! a service written by hand: text goes in, text comes out.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
+
 mod support;
 
 use bytes::{Buf, BufMut};

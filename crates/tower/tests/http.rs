@@ -1,5 +1,7 @@
 //! What `HttpGateLayer` promises, behind axum's router as it is.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
+
 mod support;
 
 use axum::{Router, body::Body, response::IntoResponse, routing::get};

@@ -1,5 +1,7 @@
 //! What `GateLayer` promises, at once and waiting.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
+
 mod support;
 
 use plimsoll_core::{

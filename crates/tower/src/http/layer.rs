@@ -126,7 +126,7 @@ impl<H, A, C, X> HttpGateLayer<H, A, C, X> {
     /// # Example
     ///
     /// ```
-    /// use axum::{Json, Router, response::IntoResponse};
+    /// use axum::{Router, response::IntoResponse};
     /// use plimsoll_core::testing::Places;
     /// use plimsoll_tower::{HttpGateLayer, status};
     ///
