@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub use plimsoll_core as core;
+#[cfg(feature = "keyed")]
+pub use plimsoll_keyed as keyed;
+#[cfg(feature = "metered")]
+pub use plimsoll_metered as metered;
+#[cfg(feature = "ratelimit")]
+pub use plimsoll_ratelimit as ratelimit;
+#[cfg(feature = "tower")]
+pub use plimsoll_tower as tower;
+
+#[doc(no_inline)]
+pub use plimsoll_core::{
+    AsRejected, Clock, ConfigError, Deadline, Error, GateExt, ManualClock, Outcome, Permit,
+    Priority, Reason, Rejected, verdict,
+};
