@@ -49,7 +49,7 @@ use tower_service::Service;
 /// assert_eq!((refusal.gate(), refusal.reason()), ("places", Reason::Concurrency));
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GateLayer<H, J = OkOrFailure> {
     pub(crate) gate: H,
     pub(crate) judge: J,
@@ -129,7 +129,7 @@ impl<S, H: Clone, J: Clone> Layer<S> for GateLayer<H, J> {
 }
 
 /// A service behind a gate. Made by [`GateLayer`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GateService<S, H, J = OkOrFailure> {
     inner: S,
     layer: GateLayer<H, J>,

@@ -40,7 +40,7 @@ use tower_service::Service;
 /// assert_eq!((first.unwrap(), second.unwrap()), (2, 3));
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WaitLayer<H, J = OkOrFailure> {
     layer: GateLayer<H, J>,
 }
@@ -66,7 +66,7 @@ impl<S, H: Clone, J: Clone> Layer<S> for WaitLayer<H, J> {
 }
 
 /// A service behind a gate that requests may wait at. Made by [`WaitLayer`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WaitService<S, H, J = OkOrFailure> {
     inner: S,
     layer: GateLayer<H, J>,
