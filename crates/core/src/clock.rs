@@ -1,7 +1,9 @@
 //! Time as gates see it.
 
 use crate::sync::{AtomicU64, OnceLock, Ordering};
-use std::{fmt, ops, sync::Arc, time::Duration, time::Instant};
+#[cfg(any(feature = "tokio", not(feature = "quanta")))]
+use std::time::Instant;
+use std::{fmt, ops, sync::Arc, time::Duration};
 
 /// A moment: nanoseconds since the clock's epoch, for 584 years.
 ///
@@ -92,6 +94,7 @@ const HEAD_START: u64 = 24 * 60 * 60 * 1_000_000_000;
 
 /// What every real clock of the process counts from, fixed at first use.
 struct Epoch {
+    #[cfg(any(feature = "tokio", not(feature = "quanta")))]
     std: Instant,
     #[cfg(feature = "quanta")]
     quanta: quanta::Clock,
@@ -109,12 +112,14 @@ fn epoch() -> &'static Epoch {
             raw: quanta.raw(),
             #[cfg(feature = "quanta")]
             quanta,
+            #[cfg(any(feature = "tokio", not(feature = "quanta")))]
             std: Instant::now(),
         }
     })
 }
 
 /// The moment of an [`Instant`] on the ticks of all real clocks.
+#[cfg(any(feature = "tokio", not(feature = "quanta")))]
 fn tick_of(instant: Instant) -> Tick {
     let start = Tick(HEAD_START);
     match instant.checked_duration_since(epoch().std) {

@@ -1,6 +1,7 @@
 //! What core promises of permits, combinators and `run`.
 
 #![cfg(not(plimsoll_loom))]
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
 use plimsoll_core::{
     Admit, AnyGate, Error, Gate, GateExt, Outcome, Permit, Priority, Reason, Rejected,
