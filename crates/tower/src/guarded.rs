@@ -34,12 +34,14 @@ pin_project! {
 }
 
 impl<F: Future, H: Gate> Guarded<F, H> {
+    #[inline]
     pub(crate) fn new(work: F, permit: Permit<H>) -> Self {
         Self { work, permit: Some(permit), polled: false }
     }
 
     /// Polls the work; its output comes with the permit, which is there unless
     /// this is polled again after it was ready.
+    #[inline]
     pub(crate) fn poll(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

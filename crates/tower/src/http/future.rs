@@ -47,7 +47,8 @@ pin_project! {
         S: Service<Request<B>>,
         H: Gate,
     {
-        Waiting { waiting: Waiting<S, B, H, A, C, X> },
+        // Boxed, for few wait: inline it would make every future as large.
+        Waiting { waiting: Box<Waiting<S, B, H, A, C, X>> },
         Working { #[pin] work: Guarded<S::Future, H>, classify: Option<C>, left: Option<Left> },
         Refused { answer: Option<Response<RB>> },
     }
@@ -61,6 +62,7 @@ where
     C: Classify + Clone,
 {
     /// What follows the gate's decision.
+    #[inline]
     pub(super) fn decided(
         layer: &HttpGateLayer<H, A, C, X>,
         inner: &mut S,
@@ -95,6 +97,7 @@ where
     S: Service<Request<B>>,
     H: Gate,
 {
+    #[inline]
     pub(super) fn new(state: State<S, B, RB, H, A, C, X>) -> Self {
         Self { state }
     }
@@ -114,6 +117,7 @@ where
     /// # Panics
     ///
     /// When polled again after it was ready.
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         if let StateProj::Waiting { waiting } = state.as_mut().project() {
@@ -145,6 +149,7 @@ where
     }
 }
 
+#[inline]
 fn admitted<X: Extent, RB: Body, H: Gate, C: Classify>(
     mut response: Response<RB>,
     permit: Permit<H>,

@@ -110,9 +110,9 @@ impl<H, A, C, X> HttpGateLayer<H, A, C, X> {
     /// refused at once.
     ///
     /// A request that is admitted at once costs no allocation. One that must
-    /// wait boxes its wait, keeps the service that was made ready for it, and
-    /// calls that one when its turn comes. The gate hears of one decision for
-    /// each request.
+    /// wait is boxed, keeps the service that was made ready for it, and calls
+    /// that one when its turn comes. The gate hears of one decision for each
+    /// request.
     #[must_use]
     pub fn wait(self) -> Self {
         Self { waits: true, ..self }
@@ -295,6 +295,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let gate = &self.layer.gate;
@@ -317,7 +318,8 @@ where
                     (decision, parts)
                 });
                 let layer = self.layer.clone();
-                State::Waiting { waiting: Waiting { entering, inner, body: Some(body), layer } }
+                let waiting = Waiting { entering, inner, body: Some(body), layer };
+                State::Waiting { waiting: Box::new(waiting) }
             }
         };
         HttpFuture::new(state)
