@@ -211,10 +211,10 @@ fn cargo_home() -> anyhow::Result<PathBuf> {
     if let Some(home) = env::var_os("CARGO_HOME") {
         return Ok(home.into());
     }
-    let home = env::home_dir().context(
+    let home = env::var_os("HOME").or_else(|| env::var_os("USERPROFILE")).context(
         "found neither CARGO_HOME nor a home directory; give a file of JSON lines: --catalogue FILE",
     )?;
-    Ok(home.join(".cargo"))
+    Ok(PathBuf::from(home).join(".cargo"))
 }
 
 /// Folders in `parent`, sorted, so that ids are the same from run to run.

@@ -190,7 +190,7 @@ async fn health_and_metrics_answer_whoever_asks() {
     let text = response.into_body().collect().await.unwrap().to_bytes();
     assert!(content_type.to_str().unwrap().starts_with("text/plain"));
     let counted = r#"storefront_requests_total{route="/health",status="200"}"#;
-    assert!(str::from_utf8(&text).unwrap().contains(counted));
+    assert!(std::str::from_utf8(&text).unwrap().contains(counted));
 }
 
 /// Writes raw bytes to a fresh connection and returns what comes back.
