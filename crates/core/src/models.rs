@@ -1,10 +1,11 @@
 //! Loom models: `cargo xtask loom plimsoll-core`. Searched whole.
 
 use crate::{
-    Admit, Gate, GateExt, Outcome, Permit, Reason, Rejected,
+    Admit, Clock, Gate, GateExt, ManualClock, Outcome, Permit, Reason, Rejected, Tick,
     sync::{AtomicU64, Ordering},
 };
 use loom::{sync::Arc, thread};
+use std::time::Duration;
 
 /// One place, taken by compare-and-swap, and a count of what it heard.
 struct One {
@@ -28,9 +29,10 @@ impl<C: ?Sized> Admit<C> for One {
     }
 }
 
-/// A permit sent to another thread and dropped there gives its place back
-/// once, while a third thread tries to get it. Turns red when `finish` leaves
-/// the ticket in place, so that `drop` reports a second time.
+/// A permit sent to another thread and finished there gives its place back
+/// once, while a third thread tries to get it and drops its own. A ticket is not
+/// `Copy`, so no code that compiles reports it twice. Turns red when `finish`
+/// forgets the permit instead of reporting, and when `drop` reports panics only.
 #[test]
 fn a_permit_reports_once_wherever_it_ends() {
     loom::model(|| {
@@ -65,4 +67,18 @@ impl<C: ?Sized> Admit<C> for Handle {
     fn try_enter(&self, cx: &C) -> Result<(), Rejected> {
         self.0.try_enter(cx)
     }
+}
+
+/// Two threads advance one clock at once. Turns red when `advance` loads and
+/// stores instead of comparing and swapping: one of the steps is lost.
+#[test]
+fn no_step_of_a_manual_clock_is_lost() {
+    loom::model(|| {
+        let clock = ManualClock::at(Tick::ZERO);
+        let other = clock.clone();
+        let step = thread::spawn(move || other.advance(Duration::from_nanos(1)));
+        clock.advance(Duration::from_nanos(2));
+        step.join().unwrap();
+        assert_eq!(clock.now(), Tick::from_nanos(3));
+    });
 }
