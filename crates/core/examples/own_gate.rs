@@ -1,7 +1,7 @@
 //! A gate of one's own: closed during a maintenance window, and proven by the
 //! conformance suite.
 //!
-//! `cargo run -p plimsoll-core --example own_gate --features testing`
+//! `cargo run -p plimsoll-core --example own_gate`
 
 use plimsoll_core::{
     Admit, Clock, Gate, GateExt, ManualClock, Outcome, Reason, Rejected, Tick,

@@ -1,9 +1,13 @@
 //! Time as gates see it.
 
-use crate::sync::{AtomicU64, OnceLock, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 #[cfg(any(feature = "tokio", not(feature = "quanta")))]
 use std::time::Instant;
-use std::{fmt, ops, sync::Arc, time::Duration};
+use std::{
+    fmt, ops,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 /// A moment: nanoseconds since the clock's epoch, for 584 years.
 ///

@@ -13,6 +13,3 @@ use std::sync as imp;
 #[cfg(any(feature = "testing", all(test, plimsoll_loom)))]
 pub(crate) use imp::Mutex;
 pub(crate) use imp::atomic::{AtomicU64, Ordering};
-
-/// Set once for the life of the process, so it is std's under loom too.
-pub(crate) use std::sync::OnceLock;
