@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
 use plimsoll_core::{
-    Admit, AnyGate, Error, Gate, GateExt, Outcome, Permit, Priority, Reason, Rejected,
+    Admit, AnyGate, Error, Gate, GateExt, Outcome, Permit, Priority, Reason, Rejected, Weigh,
     testing::{AtLeast, Conformance, Places},
     verdict,
 };
@@ -45,6 +45,19 @@ fn places_conform_with_and_without_waiting() {
     Conformance::new("places", |_| Places::new(3)).capacity(3).holds().check();
     Conformance::new("places", |_| Places::new(3).waiting()).capacity(3).holds().waits().check();
     Conformance::new("places", |_| Places::new(0)).capacity(0).holds().check();
+}
+
+#[test]
+fn gates_over_parts_and_weighted_gates_conform_whatever_handle_is_within() {
+    fn handles(places: u64) -> impl Weigh<Ticket = Option<u64>> + Admit<u8> {
+        Arc::new(Box::new(Some(&*Box::leak(Box::new(Places::new(places).waiting())))).named("all"))
+    }
+    let by = |_| handles(3).by(|request: &String| request.as_bytes()[0]);
+    Conformance::new("all", by).capacity(3).holds().waits().check_for(&"request".to_owned());
+    let by_ref = |_| handles(3).by_ref(|request: &[u8]| &request[0]);
+    Conformance::new("all", by_ref).capacity(3).holds().waits().check_for(b"request".as_slice());
+    let weighted = |_| handles(7).weighted(|request: &str| request.len() as u64);
+    Conformance::new("all", weighted).capacity(2).holds().waits().check_for("two");
 }
 
 #[test]

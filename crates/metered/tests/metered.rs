@@ -102,6 +102,8 @@ fn it_conforms_around_gates_that_wait_and_that_do_not() {
         Conformance::new("places", tuple).capacity(2).holds().waits().check();
         let nested = |_| (Metered::new("outer", Metered::new("inner", Places::new(2))),);
         Conformance::new("places", nested).capacity(2).holds().check();
+        let heavy = |_| Metered::new("heavy", Places::new(7).waiting()).weighted(|n: &u64| *n);
+        Conformance::new("places", heavy).capacity(2).holds().waits().check_for(&3);
         let urgent = |_| Metered::new("urgent", Places::new(2).by(|_: &Priority| ()));
         let suite = Conformance::new("places", urgent).capacity(2).holds();
         suite.check_for(&Priority::HIGHEST);

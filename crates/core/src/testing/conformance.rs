@@ -14,7 +14,8 @@ use std::{
 ///
 /// Say what is expected, then [`check`](Self::check). Each claim is checked on
 /// fresh gates by a manual clock, and most of them again behind every adapter
-/// of this crate (`&`, `Arc`, `Box`, `Option`, tuples, `named`, `AnyGate`).
+/// of this crate that leaves its context as it is (`&`, `Arc`, `Box`, `Option`,
+/// tuples, `named`, `by_ref`, `AnyGate`).
 ///
 /// What is checked:
 ///
@@ -117,9 +118,8 @@ where
         self.basics("last of three", cx, || map(fresh(), |gate| (Open, Open, gate)));
         self.basics("named", cx, || map(fresh(), |gate| gate.named(self.name)));
         self.basics("AnyGate", cx, || map(fresh(), AnyGate::<C>::new));
-        let (gate, clock) = fresh();
-        let leaked: &'static G = Box::leak(Box::new(gate));
-        self.capacity_and_refusal("a reference", cx, &(leaked, clock));
+        self.basics("by_ref", cx, || map(fresh(), |gate| gate.by_ref(|cx: &C| cx)));
+        self.basics("a reference", cx, || map(fresh(), |gate| &*Box::leak(Box::new(gate))));
         self.admits_its_capacity_from_several_threads(cx);
         self.keeps_its_bound_when_time_misbehaves(cx);
         self.gives_back_once_per_permit(cx);
