@@ -1,7 +1,7 @@
 //! What a refusal says.
 
 use crate::Error;
-use std::{error, fmt, time::Duration};
+use std::{error, fmt, io, time::Duration};
 
 /// Why a gate refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,7 +144,8 @@ impl Rejected {
         }
     }
 
-    /// The refusal in an error or anywhere in the chain of its sources.
+    /// The refusal in an error or anywhere in the chain of its sources, also
+    /// where an [`io::Error`] wraps it.
     ///
     /// # Example
     ///
@@ -162,7 +163,11 @@ impl Rejected {
             if let Some(found) = error.downcast_ref::<Self>() {
                 return Some(*found);
             }
-            next = error.source();
+            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                // What an `io::Error` wraps is not its source: the source of that is.
+                Some(wrapped) => Some(wrapped),
+                None => error.source(),
+            };
         }
         None
     }
@@ -264,6 +269,15 @@ mod tests {
         assert_eq!(outer.as_rejected(), Some(refusal));
         let boxed: Box<dyn error::Error + Send + Sync> = Box::new(outer);
         assert_eq!(boxed.as_rejected(), Some(refusal));
+    }
+
+    #[test]
+    fn a_refusal_is_found_in_an_io_error_that_wraps_it() {
+        let refusal = Rejected::new(Reason::Rate, "bucket");
+        assert_eq!(Rejected::find(&io::Error::other(refusal)), Some(refusal));
+        let inner: Error<io::Error> = Error::Inner(io::Error::other(io::Error::other(refusal)));
+        assert_eq!(inner.as_rejected(), Some(refusal));
+        assert_eq!(Rejected::find(&io::Error::from(io::ErrorKind::NotFound)), None);
     }
 
     #[test]
