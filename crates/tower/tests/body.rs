@@ -4,8 +4,12 @@
 
 mod support;
 
-use axum::body::{Body, Bytes};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    routing::get,
+};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, response::Builder};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use plimsoll_core::{Outcome, testing::Places};
@@ -20,7 +24,11 @@ use std::{
     task::{Context, Poll},
 };
 use support::{Heard, Recorder, poll};
-use tokio::sync::oneshot::{self, Receiver};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot::{self, Receiver},
+};
 use tower::{Layer, ServiceExt, service_fn};
 
 type Piece = Result<Frame<Bytes>, io::Error>;
@@ -68,8 +76,12 @@ type Gated = plimsoll_tower::GateBody<Body, Arc<Recorder>, plimsoll_tower::HttpO
 /// The answer with this status and body, behind a gate that keeps its permit
 /// until the body's end.
 async fn answer(status: u16, body: Body) -> (Response<Gated>, Arc<Recorder>, Heard) {
+    answer_with(Response::builder().status(status), body).await
+}
+
+async fn answer_with(head: Builder, body: Body) -> (Response<Gated>, Arc<Recorder>, Heard) {
     let (gate, heard) = Recorder::new(Places::new(1));
-    let response = Arc::new(Mutex::new(Response::builder().status(status).body(body).ok()));
+    let response = Arc::new(Mutex::new(head.body(body).ok()));
     let service = service_fn(move |_: Request<Body>| {
         std::future::ready(Ok::<_, Infallible>(response.lock().unwrap().take().unwrap()))
     });
@@ -186,6 +198,43 @@ async fn a_refused_request_holds_nothing_and_has_a_body() {
     let answer = layer.layer(service).oneshot(Request::new(Body::empty())).await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+}
+
+/// The body of hyper's answer to one request, when the connection has closed.
+async fn served(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let server = tokio::spawn(async { axum::serve(listener, app).await });
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    server.abort();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn a_server_that_stops_at_the_stated_length_has_sent_the_whole_body() {
+    let (gate, heard) = Recorder::new(Places::new(1));
+    // It does not say where it ends, and hyper drops it at its length, unasked.
+    let answer = async || ([("content-length", "8")], frames([data(), data(), None]));
+    let layer = HttpGateLayer::of(gate).until_body_end();
+    let sent = served(Router::new().route("/", get(answer)).layer(layer)).await;
+    assert_eq!((sent.as_str(), heard.take()), ("datadata", vec![Outcome::Success]));
+}
+
+#[tokio::test]
+async fn a_body_dropped_before_its_stated_length_tells_nothing() {
+    for length in ["9", "no number"] {
+        let body = frames([data(), data(), None]);
+        let (answer, gate, heard) =
+            answer_with(Response::builder().header("content-length", length), body).await;
+        let mut body = answer.into_body();
+        assert_eq!(next(&mut body), Poll::Ready(Some(true)));
+        assert_eq!(next(&mut body), Poll::Ready(Some(true)));
+        assert_eq!(gate.places.used(), 1, "{length}");
+        drop(body);
+        assert_eq!(heard.take(), [Outcome::Ignored], "{length}");
+    }
 }
 
 async fn heard_of_grpc(header: Option<&'static str>, body: Body) -> Vec<Outcome> {

@@ -1,6 +1,7 @@
 //! How long a request holds its permit.
 
 use super::{GateBody, classify::Classify};
+use http::HeaderMap;
 use http_body::Body;
 use plimsoll_core::{Gate, Outcome, Permit};
 
@@ -15,6 +16,7 @@ pub trait Extent: sealed::Sealed {
         permit: Permit<H>,
         head: Option<Outcome>,
         classify: C,
+        headers: &HeaderMap,
     ) -> Self::Body<B, H, C>;
 
     #[doc(hidden)]
@@ -35,6 +37,7 @@ impl Extent for UntilHead {
         permit: Permit<H>,
         head: Option<Outcome>,
         _: C,
+        _: &HeaderMap,
     ) -> B {
         permit.finish(head.unwrap_or(Outcome::Success));
         body
@@ -57,8 +60,9 @@ impl Extent for UntilBodyEnd {
         permit: Permit<H>,
         head: Option<Outcome>,
         classify: C,
+        headers: &HeaderMap,
     ) -> GateBody<B, H, C> {
-        GateBody::new(body, permit, head, classify)
+        GateBody::new(body, permit, head, classify, headers)
     }
 
     fn bare<B, H: Gate, C: Classify>(body: B) -> GateBody<B, H, C> {

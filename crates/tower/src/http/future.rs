@@ -164,7 +164,9 @@ fn admitted<X: Extent, RB: Body, H: Gate, C: Classify>(
     } else {
         classify.head(response.status(), response.headers())
     };
-    response.map(|body| X::admitted(body, permit, head, classify))
+    let (parts, body) = response.into_parts();
+    let body = X::admitted(body, permit, head, classify, &parts.headers);
+    Response::from_parts(parts, body)
 }
 
 impl<S, B, RB, H, A, C, X> fmt::Debug for HttpFuture<S, B, RB, H, A, C, X>

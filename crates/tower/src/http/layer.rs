@@ -196,7 +196,12 @@ impl<H, A, C, X> HttpGateLayer<H, A, C, X> {
     ///
     /// Give it a handle to the limiter that the caller is meant to keep to, one
     /// of those in the gate. It is read once per request, after the decision.
-    /// Times are rounded up to whole seconds.
+    /// Layers that nest need [names of their own](Self::quota_named).
+    ///
+    /// Times are rounded up to whole seconds. `t` says when all of the quota is
+    /// back, where the draft asks for some of it: whoever goes by `t` alone comes
+    /// too late rather than too early. A refusal says in `Retry-After` when one
+    /// more would pass, and by the draft that takes precedence.
     ///
     /// Source: draft-ietf-httpapi-ratelimit-headers-10.
     #[must_use]

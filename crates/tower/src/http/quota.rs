@@ -51,7 +51,9 @@ impl Left {
     /// service further in stay.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let QuotaState { limit, remaining, reset, window } = self.state;
-        let policy = self.field(("q", limit.min(MAX)), ("w", seconds(window)));
+        // A window of no length is none: the draft wants it left out.
+        let window = seconds(window).filter(|window| *window > 0);
+        let policy = self.field(("q", limit.min(MAX)), ("w", window));
         let left = self.field(("r", remaining.min(MAX)), ("t", seconds(reset)));
         for (name, field) in [("ratelimit-policy", policy), ("ratelimit", left)] {
             // The name was checked, the rest are digits.
@@ -109,6 +111,15 @@ mod tests {
         let (policy, left) = fields(state);
         assert_eq!(policy, "\"per client\";q=999999999999999");
         assert_eq!(left, "\"per client\";r=0");
+    }
+
+    #[test]
+    fn a_window_of_no_length_is_left_out() {
+        let none = Duration::ZERO;
+        let state = QuotaState { limit: 0, remaining: 0, reset: none, window: none };
+        let (policy, left) = fields(state);
+        assert_eq!(policy, "\"per client\";q=0");
+        assert_eq!(left, "\"per client\";r=0;t=0");
     }
 
     struct Nothing;
