@@ -114,6 +114,9 @@ impl ConfigError {
     /// Panics with this error's message: the end of every constructor that
     /// takes literals.
     ///
+    /// Call it from a `#[track_caller]` function, in a `match` rather than in a
+    /// closure: then the message points at the line with the bad literal.
+    ///
     /// # Panics
     ///
     /// Always.

@@ -33,7 +33,10 @@ impl Priority {
     #[track_caller]
     #[must_use]
     pub fn new(level: u8) -> Self {
-        Self::try_new(level).unwrap_or_else(|error| error.panic())
+        match Self::try_new(level) {
+            Ok(priority) => priority,
+            Err(error) => error.panic(),
+        }
     }
 
     /// The priority `level`, 0 to 10.

@@ -293,3 +293,17 @@ async fn futures_of_gates_can_be_spawned() {
     });
     assert_eq!(task.await.unwrap(), 1);
 }
+
+#[test]
+fn a_bad_literal_panics_where_it_is_written() {
+    let seen = Arc::new(Mutex::new(None));
+    let (place, before) = (Arc::clone(&seen), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| match info.payload().downcast_ref::<String>() {
+        Some(message) if message.starts_with("priority must be") => {
+            *place.lock().unwrap() = info.location().map(|place| place.file().to_owned());
+        }
+        _ => before(info),
+    }));
+    assert!(catch_unwind(|| Priority::new(11)).is_err());
+    assert_eq!(seen.lock().unwrap().as_deref(), Some(file!()));
+}

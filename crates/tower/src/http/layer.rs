@@ -218,7 +218,10 @@ impl<H, A, C, X> HttpGateLayer<H, A, C, X> {
     #[track_caller]
     #[must_use]
     pub fn quota_named(self, name: &'static str, quota: impl Quota<Parts> + 'static) -> Self {
-        self.try_quota_named(name, quota).unwrap_or_else(|error| error.panic())
+        match self.try_quota_named(name, quota) {
+            Ok(layer) => layer,
+            Err(error) => error.panic(),
+        }
     }
 
     /// [`quota_from`](Self::quota_from) under a policy name of your own.
