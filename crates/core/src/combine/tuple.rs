@@ -1,10 +1,7 @@
 //! Tuples of gates: all must admit.
 //!
 //! Asked left to right; a refusal, a cancelled wait or a panic gives back with
-//! [`Outcome::Unused`] what the earlier ones granted. Put the cheapest and the
-//! most local first. While one of them waits, the tickets of those before it
-//! are held, so what waits longest goes before what others need meanwhile:
-//! a token bucket that queues belongs left of a concurrency limit.
+//! [`Outcome::Unused`] what the earlier ones granted.
 
 use crate::{Admit, Gate, Outcome, Rejected};
 
