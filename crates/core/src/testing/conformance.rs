@@ -1,11 +1,15 @@
 //! One suite for every gate.
 
-use crate::{Admit, AnyGate, Clock, Gate, GateExt, ManualClock, Outcome, Permit, Tick};
+use super::gates::{Open, SHUT, Shut};
+use crate::{
+    Admit, AnyGate, Clock, Gate, GateExt, ManualClock, Outcome, Permit, Tick,
+    sync::{AtomicU64, Ordering},
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Waker},
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -28,7 +32,8 @@ use std::{
 ///   dropped by a panic too, on whatever thread;
 /// * time that stands still or goes back, and the end of time, neither panic
 ///   nor open the gate;
-/// * an `enter` dropped at any poll leaves no trace;
+/// * an `enter` dropped at any poll leaves no trace, and where places are held,
+///   one dropped when its turn has come wakes the next in line;
 /// * adapters forward `enter`.
 ///
 /// A gate that sleeps in `enter` on a runtime's timer must be checked inside
@@ -136,6 +141,7 @@ where
         self.outcomes_give_back_or_not(form, cx, &fresh());
         self.time_refills(form, cx, &fresh());
         self.entering_and_going_leaves_no_trace(form, cx, &fresh());
+        self.a_turn_that_is_dropped_passes_on(form, cx, &fresh());
         self.a_tuple_refunds_what_a_later_gate_refuses(form, cx, fresh());
     }
 
@@ -256,6 +262,32 @@ where
         }
     }
 
+    fn a_turn_that_is_dropped_passes_on<C: ?Sized + Sync, H: Admit<C>>(
+        &self,
+        form: &str,
+        cx: &C,
+        (gate, _clock): &(H, ManualClock),
+    ) {
+        if !(self.holds && self.waits && self.capacity > 0) {
+            return;
+        }
+        let name = self.name;
+        let mut held = self.fill(cx, gate);
+        let mut first = Box::pin(gate.enter(cx));
+        let mut second = pin!(gate.enter(cx));
+        let woken = Arc::new(Woken(AtomicU64::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(poll(first.as_mut()).is_none(), "{name}, {form}: a full gate opened");
+        let waits = second.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
+        assert!(waits, "{name}, {form}: a full gate opened");
+        held.pop().into_iter().for_each(|ticket| gate.leave(ticket, Outcome::Success));
+        drop(first);
+        let woken = woken.0.load(Ordering::Relaxed) > 0;
+        assert!(woken, "{name}, {form}: a wait dropped in its turn did not wake the next");
+        let admitted = poll(second).is_some_and(|decision| decision.is_ok());
+        assert!(admitted, "{name}, {form}: a wait dropped in its turn kept the place");
+    }
+
     fn a_tuple_refunds_what_a_later_gate_refuses<C: ?Sized, H: Admit<C>>(
         &self,
         form: &str,
@@ -346,41 +378,18 @@ fn map<G, H>((gate, clock): (G, ManualClock), f: impl FnOnce(G) -> H) -> (H, Man
     (f(gate), clock)
 }
 
-fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+fn poll<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
     }
 }
 
-/// Admits everything.
-struct Open;
+/// How often a waker was called.
+struct Woken(AtomicU64);
 
-impl Gate for Open {
-    type Ticket = ();
-
-    fn leave(&self, (): (), _: Outcome) {}
-}
-
-impl<C: ?Sized> Admit<C> for Open {
-    fn try_enter(&self, _: &C) -> Result<(), crate::Rejected> {
-        Ok(())
-    }
-}
-
-const SHUT: &str = "shut";
-
-/// Admits nothing.
-struct Shut;
-
-impl Gate for Shut {
-    type Ticket = ();
-
-    fn leave(&self, (): (), _: Outcome) {}
-}
-
-impl<C: ?Sized> Admit<C> for Shut {
-    fn try_enter(&self, _: &C) -> Result<(), crate::Rejected> {
-        Err(crate::Rejected::new(crate::Reason::Closed, SHUT))
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

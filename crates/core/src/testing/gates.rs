@@ -175,3 +175,35 @@ impl Admit<Priority> for AtLeast {
         Ok(())
     }
 }
+
+/// Admits everything.
+pub(super) struct Open;
+
+impl Gate for Open {
+    type Ticket = ();
+
+    fn leave(&self, (): (), _: Outcome) {}
+}
+
+impl<C: ?Sized> Admit<C> for Open {
+    fn try_enter(&self, _: &C) -> Result<(), Rejected> {
+        Ok(())
+    }
+}
+
+pub(super) const SHUT: &str = "shut";
+
+/// Admits nothing.
+pub(super) struct Shut;
+
+impl Gate for Shut {
+    type Ticket = ();
+
+    fn leave(&self, (): (), _: Outcome) {}
+}
+
+impl<C: ?Sized> Admit<C> for Shut {
+    fn try_enter(&self, _: &C) -> Result<(), Rejected> {
+        Err(Rejected::new(Reason::Closed, SHUT))
+    }
+}
