@@ -53,10 +53,12 @@ impl<F: Fn(&Extensions) -> Option<IpAddr>> ClientAddr<F> {
     /// `X-Forwarded-For`: the client's address is that many places from its
     /// right end. By default 0: the client is the peer of the connection.
     ///
+    /// **Nothing but your proxies may be able to connect.** Whoever comes round
+    /// one of them writes its entry himself, and is believed.
+    ///
     /// Several lines of the header are one list. Where the list is too short or
     /// what stands in that place is no address, the peer of the connection
-    /// counts as the client: a request that came round the proxies is known by
-    /// its own address, and those of unknown origin share one limit.
+    /// counts as the client: requests of unknown origin share one limit.
     #[must_use]
     pub fn behind_proxies(self, proxies: usize) -> Self {
         Self { proxies, ..self }
