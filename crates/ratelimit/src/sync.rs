@@ -1,4 +1,7 @@
 //! The one file in this crate that knows loom exists.
+//!
+//! Everything else imports `crate::sync`, so a model runs the code that ships.
+//! Not gated on `test`, so that the models of a dependent crate reach through.
 
 #[cfg(plimsoll_loom)]
 use loom::sync as imp;
@@ -6,6 +9,6 @@ use loom::sync as imp;
 use std::sync as imp;
 
 pub(crate) use imp::{
-    Mutex,
+    Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };

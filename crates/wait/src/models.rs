@@ -41,8 +41,8 @@ impl Gallery {
 
 /// Two wait for each other at most: no wake-up is lost, and what one did in the
 /// room is seen by the next. Turns red when `give_back` subtracts without
-/// `Release`, when `join` does not set the bit in the word in which it saw no
-/// place, and when `serve_front` leaves the bit set after the last.
+/// `Release`, when places are taken without `Acquire`, and when `join` does not
+/// set the bit in the word in which it saw no place.
 #[test]
 fn one_place_is_handed_from_one_to_the_next() {
     search(|| {
@@ -63,7 +63,7 @@ fn one_place_is_handed_from_one_to_the_next() {
 
 /// A waiter gives up while the place is given back and a third waits behind:
 /// the third gets it. Turns red when `leave` forgets to hand on what it was
-/// served, and when it does not serve the one behind.
+/// served.
 #[test]
 fn a_place_given_to_one_who_gives_up_goes_to_the_next() {
     search(|| {

@@ -90,7 +90,6 @@ fn limit_of(word: u64) -> u32 {
     word as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "31 bits are left")]
 fn used_of(word: u64) -> u32 {
     ((word & !WAITING) >> USED_SHIFT) as u32
 }
@@ -249,7 +248,7 @@ impl Places {
             if !fits(word, n) {
                 return None;
             }
-            match self.replace(word, (word & !WAITING) + used(n) | waiting) {
+            match self.replace(word, ((word & !WAITING) + used(n)) | waiting) {
                 Ok(()) => break,
                 Err(seen) => word = seen,
             }
