@@ -37,7 +37,7 @@ const EMPTY: u64 = 0;
 const ASIDE: u64 = 1;
 
 /// What stands for a key: its hash, but neither [`EMPTY`] nor [`ASIDE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Tag(u64);
 
 impl Tag {
@@ -48,7 +48,7 @@ impl Tag {
 }
 
 /// Where a slot is: its line and its place in it, in one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Index(u32);
 
 impl Index {
