@@ -10,11 +10,14 @@ pub(crate) struct Args {
     /// Fewer and shorter rounds: a first look, not a result
     #[arg(long)]
     quick: bool,
+    /// Put the result of this full run into BENCHMARKS.md
+    #[arg(long, conflicts_with = "quick")]
+    write: bool,
 }
 
-pub(crate) fn run(Args { suite, quick }: Args) -> Result {
+pub(crate) fn run(Args { suite, quick, write }: Args) -> Result {
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--profile", "bench", "-p", "benches", "--"]);
-    cargo.args(suite).args(quick.then_some("--quick"));
+    cargo.args(suite).args(quick.then_some("--quick")).args(write.then_some("--write"));
     become_(cargo)
 }

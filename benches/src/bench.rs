@@ -1,0 +1,398 @@
+//! Groups of subjects, measured in turn, and what they must reach.
+
+use crate::{
+    machine::CpuTime,
+    rounds::{Crew, Expect, Subject, THREADS, tells_waiting},
+    stats::Summary,
+};
+use anyhow::{Context, Result, ensure};
+use std::{mem, time::Duration};
+
+/// What a case is measured in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Unit {
+    Nanoseconds,
+    Bytes,
+}
+
+impl Unit {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "ns",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// The most that ours may be: `times` the peer's figure and `plus` on top, or
+/// `plus` alone where no peer is named.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AtMost {
+    peer: Option<String>,
+    times: f64,
+    plus: f64,
+}
+
+impl AtMost {
+    /// A multiple of what a peer takes in the same run.
+    pub(crate) fn times(times: f64, peer: &str) -> Self {
+        Self { peer: Some(peer.into()), times, plus: 0.0 }
+    }
+
+    /// A figure of its own, whatever the peers take.
+    pub(crate) fn exactly(plus: f64) -> Self {
+        Self { peer: None, times: 0.0, plus }
+    }
+
+    /// Whether this is the row to judge by: the named peer's, or the first.
+    fn judges(&self, peer: &str, first: bool) -> bool {
+        self.peer.as_ref().map_or(first, |named| named == peer)
+    }
+
+    fn text(&self, unit: Unit) -> String {
+        match &self.peer {
+            None => format!("≤ {} {}", self.plus, unit.name()),
+            Some(peer) => format!("≤ {}× {peer}", self.times),
+        }
+    }
+}
+
+/// A target and whether it was reached.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) target: String,
+    pub(crate) ok: bool,
+}
+
+/// Ours beside one peer, on so many threads.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) case: String,
+    pub(crate) threads: usize,
+    pub(crate) unit: Unit,
+    pub(crate) ours: Summary,
+    pub(crate) peer: String,
+    pub(crate) theirs: Summary,
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl Row {
+    /// How many times ours the peer takes.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.theirs.median / self.ours.median
+    }
+}
+
+/// One of ours: the case it stands for and the target on so many threads.
+struct Case {
+    name: String,
+    targets: Vec<(usize, AtMost)>,
+}
+
+/// Subjects measured in turn: ours, each a case of its own, and the peers, each
+/// compared with every case of the group.
+pub(crate) struct Group {
+    unit: Unit,
+    expect: Expect,
+    lengthen: u32,
+    threads: Vec<usize>,
+    cases: Vec<Case>,
+    /// Ours first, in the order of `cases`.
+    ours: Vec<Subject>,
+    peers: Vec<Subject>,
+}
+
+impl Group {
+    /// A group whose every operation must be answered like this.
+    pub(crate) fn new(expect: Expect) -> Self {
+        Self {
+            unit: Unit::Nanoseconds,
+            expect,
+            lengthen: 1,
+            threads: (1..=THREADS).collect(),
+            cases: Vec::new(),
+            ours: Vec::new(),
+            peers: Vec::new(),
+        }
+    }
+
+    /// Makes rounds so many times longer, and a third as many, for subjects that
+    /// must first bring their memory back into the caches.
+    pub(crate) fn lengthened(mut self, times: u32) -> Self {
+        self.lengthen = times;
+        self
+    }
+
+    /// Measures on this many threads only.
+    pub(crate) fn on_threads(mut self, threads: &[usize]) -> Self {
+        self.threads = threads.to_vec();
+        self
+    }
+
+    /// Adds one of ours. Its name is the case's; `targets` are by thread count.
+    pub(crate) fn ours(mut self, subject: Subject, targets: &[(usize, AtMost)]) -> Self {
+        self.cases.push(Case { name: subject.name.clone(), targets: targets.to_vec() });
+        self.ours.push(subject);
+        self
+    }
+
+    /// Adds a peer.
+    pub(crate) fn peer(mut self, subject: Subject) -> Self {
+        self.peers.push(subject);
+        self
+    }
+}
+
+/// What a suite has measured.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// One suite's run.
+pub(crate) struct Bench {
+    suite: &'static str,
+    crew: Crew,
+    quick: bool,
+    /// Rounds to keep of each subject, and the most to run for them.
+    keep: usize,
+    most: usize,
+    length: Duration,
+    /// Rounds thrown away because a thread lacked a CPU, and all rounds.
+    dropped: usize,
+    ran: usize,
+    began: Option<CpuTime>,
+    found: Findings,
+}
+
+impl Bench {
+    pub(crate) fn new(suite: &'static str, quick: bool) -> Result<Self> {
+        let (keep, most, length) = if quick {
+            (5, 10, Duration::from_millis(1))
+        } else {
+            (101, 404, Duration::from_millis(4))
+        };
+        let crew = Crew::new()?;
+        let found = Findings::default();
+        Ok(Self {
+            suite,
+            crew,
+            quick,
+            keep,
+            most,
+            length,
+            dropped: 0,
+            ran: 0,
+            began: CpuTime::now(),
+            found,
+        })
+    }
+
+    /// Whether only a first look is wanted.
+    pub(crate) fn quick(&self) -> bool {
+        self.quick
+    }
+
+    /// Something the reader of the table must know.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.found.notes.push(note.into());
+    }
+
+    /// Measures a group and answers the summaries of ours on one thread, in the
+    /// order of the cases.
+    pub(crate) fn run(&mut self, group: Group) -> Result<Vec<Summary>> {
+        let Group { unit, expect, lengthen, threads, cases, ours, peers } = group;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut subjects = ours;
+        subjects.extend(peers);
+        let mut single = Vec::new();
+        for threads in threads {
+            if threads > cpus {
+                self.note(format!("{} were left out: this machine has {cpus} CPU.", on(threads)));
+                continue;
+            }
+            let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
+            eprintln!("{}: {} on {}", self.suite, names.join(", "), on(threads));
+            let measured = self.in_turn(&mut subjects, threads, expect, lengthen)?;
+            let (mine, theirs) = measured.split_at(cases.len());
+            if threads == 1 {
+                single = mine.to_vec();
+            }
+            let peers = &subjects[cases.len()..];
+            for (case, &ours) in cases.iter().zip(mine) {
+                let peers = peers.iter().zip(theirs).map(|(peer, &at)| (peer.name.as_str(), at));
+                let target = case.targets.iter().find(|(on, _)| *on == threads).map(|(_, t)| t);
+                self.compare(&case.name, threads, unit, ours, peers, target);
+            }
+        }
+        Ok(single)
+    }
+
+    /// Adds the rows of one case beside its peers.
+    pub(crate) fn compare<'a>(
+        &mut self,
+        case: &str,
+        threads: usize,
+        unit: Unit,
+        ours: Summary,
+        peers: impl Iterator<Item = (&'a str, Summary)>,
+        target: Option<&AtMost>,
+    ) {
+        for (i, (peer, theirs)) in peers.enumerate() {
+            let judge = target.filter(|target| target.judges(peer, i == 0));
+            let verdict = judge.map(|target| Verdict {
+                target: target.text(unit),
+                ok: ours.median <= target.times * theirs.median + target.plus,
+            });
+            let (case, peer) = (case.into(), peer.into());
+            self.found.rows.push(Row { case, threads, unit, ours, peer, theirs, verdict });
+        }
+    }
+
+    /// Rounds of every subject in turn, A B C A B C, until enough were kept.
+    fn in_turn(
+        &mut self,
+        subjects: &mut [Subject],
+        threads: usize,
+        expect: Expect,
+        lengthen: u32,
+    ) -> Result<Vec<Summary>> {
+        let length = self.length * lengthen;
+        let share = if lengthen > 1 { 3 } else { 1 };
+        let (keep, most) = (self.keep.div_ceil(share), self.most.div_ceil(share));
+        let mut ops = Vec::new();
+        for subject in subjects.iter_mut() {
+            ops.push(self.calibrate(subject, threads, length)?);
+        }
+        let mut kept = vec![Vec::new(); subjects.len()];
+        let mut all = kept.clone();
+        for _ in 0..most {
+            if kept.iter().all(|kept| kept.len() >= keep) {
+                break;
+            }
+            for (i, subject) in subjects.iter_mut().enumerate() {
+                let round = self.crew.round(subject, threads, ops[i])?;
+                let expected = match expect {
+                    Expect::Admitted => ops[i] * threads as u64,
+                    Expect::Refused => 0,
+                };
+                ensure!(
+                    round.admitted == expected,
+                    "{}: {} of {} operations were admitted, not {expected}",
+                    subject.name,
+                    round.admitted,
+                    ops[i] * threads as u64
+                );
+                all[i].push(round.ns);
+                if round.clean {
+                    kept[i].push(round.ns);
+                }
+            }
+        }
+        let mut disturbed = Vec::new();
+        for (i, subject) in subjects.iter().enumerate() {
+            self.ran += all[i].len();
+            self.dropped += all[i].len() - kept[i].len();
+            // Too few to say anything. Better all than a handful.
+            if kept[i].len() < keep.min(10) / 2 {
+                disturbed.push(format!("{} ({} of {})", subject.name, kept[i].len(), all[i].len()));
+                kept[i] = mem::take(&mut all[i]);
+            }
+        }
+        if !disturbed.is_empty() {
+            self.note(format!(
+                "The machine is busy, run again: on {} too few rounds were undisturbed, so all \
+                 were kept of {}.",
+                on(threads),
+                disturbed.join(", ")
+            ));
+        }
+        let summaries = kept.iter_mut().map(|samples| Summary::of(samples));
+        summaries.collect::<Option<_>>().context("no rounds")
+    }
+
+    /// How many operations make a round of `length`.
+    fn calibrate(&self, subject: &mut Subject, threads: usize, length: Duration) -> Result<u64> {
+        let length = length.as_secs_f64() * 1e9;
+        let mut ops = 64;
+        loop {
+            let ns = self.crew.round(subject, threads, ops)?.ns;
+            if ns * ops as f64 >= length / 4.0 {
+                // Of a round that took a sensible time: neither 0 nor huge.
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                return Ok((length / ns).max(1.0) as u64);
+            }
+            ops *= 2;
+        }
+    }
+
+    /// What was found, with a word on the rounds.
+    pub(crate) fn finish(mut self) -> Findings {
+        let rounds = if tells_waiting() {
+            format!(
+                "{} of {} rounds were dropped because a thread waited for a CPU for 1 % of the \
+                 round or more.",
+                self.dropped, self.ran
+            )
+        } else {
+            "This system has no /proc/thread-self/schedstat, so every round was kept, \
+             undisturbed or not."
+                .into()
+        };
+        self.note(rounds);
+        if let Some((began, now)) = self.began.take().zip(CpuTime::now()) {
+            let stolen = now.stolen_since(&began);
+            self.note(format!("The hypervisor gave {stolen:.1} % of the CPU time to others."));
+        }
+        self.found
+    }
+}
+
+/// `1 thread`, `2 threads`.
+pub(crate) fn on(threads: usize) -> String {
+    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rounds::admitted;
+
+    fn yes(name: &str) -> Subject {
+        Subject::per_thread(name, |_| || true)
+    }
+
+    #[test]
+    fn every_case_is_compared_with_every_peer_and_judged_once() {
+        let mut bench = Bench::new("test", true).unwrap();
+        let group = Group::new(Expect::Admitted)
+            .on_threads(&[1])
+            .ours(yes("a"), &[(1, AtMost::times(1e9, "y"))])
+            .ours(yes("b"), &[(1, AtMost::exactly(0.0))])
+            .peer(yes("x"))
+            .peer(yes("y"));
+        bench.run(group).unwrap();
+        let rows = bench.finish().rows;
+        let seen: Vec<_> = rows
+            .iter()
+            .map(|row| (&*row.case, &*row.peer, row.verdict.as_ref().map(|v| (&*v.target, v.ok))))
+            .collect();
+        let expected = [
+            ("a", "x", None),
+            ("a", "y", Some(("≤ 1000000000× y", true))),
+            ("b", "x", Some(("≤ 0 ns", false))),
+            ("b", "y", None),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_bucket_that_runs_dry_stops_the_run() {
+        let mut bench = Bench::new("test", true).unwrap();
+        let dry = Subject::per_thread("dry", |_| || admitted::<(), ()>(Err(())));
+        let group = Group::new(Expect::Admitted).on_threads(&[1]).ours(dry, &[]).peer(yes("x"));
+        let error = bench.run(group).err().unwrap().to_string();
+        assert!(error.starts_with("dry: 0 of"), "{error}");
+    }
+}

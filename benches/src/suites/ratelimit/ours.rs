@@ -1,0 +1,60 @@
+//! Ours, through the calls that users make.
+
+use super::peers::RATE;
+use crate::rounds::{Subject, admitted};
+use plimsoll_core::{Admit, GateExt, Outcome};
+use plimsoll_ratelimit::{SlidingWindow, TokenBucket};
+use std::time::Duration;
+
+/// A bucket that admits whatever a round asks for.
+fn bucket() -> TokenBucket {
+    TokenBucket::per_second(RATE).burst(u32::MAX)
+}
+
+pub(super) fn token_bucket() -> Subject {
+    Subject::shared("token bucket allowed", bucket(), |bucket| admitted(bucket.try_acquire()))
+}
+
+pub(super) fn leased() -> Subject {
+    let bucket = bucket().leased(64);
+    Subject::shared("token bucket leased", bucket, |bucket| admitted(bucket.try_acquire()))
+}
+
+/// As any gate is asked: a permit, held for the work, finished with its outcome.
+pub(super) fn finished<C: ?Sized, G: Admit<C>>(gate: &G, cx: &C) -> bool {
+    match gate.try_admit_for(cx) {
+        Ok(permit) => {
+            permit.finish(Outcome::Success);
+            true
+        }
+        Err(refusal) => admitted::<(), _>(Err(refusal)),
+    }
+}
+
+pub(super) fn permit() -> Subject {
+    Subject::shared("token bucket allowed, permit", bucket(), |bucket| finished(bucket, &()))
+}
+
+pub(super) fn tuple_of_three() -> Subject {
+    let gates = (bucket(), bucket(), bucket());
+    Subject::shared("three token buckets, tuple and permit", gates, |gates| finished(gates, &()))
+}
+
+pub(super) fn refusing() -> Subject {
+    let bucket = TokenBucket::per_hour(1).burst(1);
+    // Finding the length of a round spends the one token.
+    Subject::shared("token bucket refused", bucket, |bucket| admitted(bucket.try_acquire()))
+}
+
+/// As many in this time as two threads cannot reach.
+pub(super) const WINDOW: (u32, Duration) = (100_000, Duration::from_micros(100));
+
+pub(super) fn exact_window() -> Subject {
+    let window = SlidingWindow::new(WINDOW.0, WINDOW.1);
+    Subject::shared("sliding window, exact", window, |window| admitted(window.try_acquire()))
+}
+
+pub(super) fn approximate_window() -> Subject {
+    let window = SlidingWindow::approximate(WINDOW.0, WINDOW.1);
+    Subject::shared("sliding window, approximate", window, |window| admitted(window.try_acquire()))
+}
