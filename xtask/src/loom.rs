@@ -48,12 +48,12 @@ pub(crate) fn run(out: &Out, args: &Args) -> Result {
     let mut with_models: Vec<(&str, &Path)> = workspace::crates(&metadata)
         .into_iter()
         .map(|package| (package.name.as_str(), workspace::folder(package)))
-        .filter(|(_, folder)| folder.join("src/models.rs").exists())
+        .filter(|(_, folder)| workspace::has_models(folder))
         .collect();
     if let Some(only) = &args.only {
         with_models.retain(|(name, _)| is_named(name, only));
         if with_models.is_empty() {
-            return Err(format!("no crate `{only}` with src/models.rs under crates/").into());
+            return Err(format!("no crate `{only}` with a models.rs under crates/").into());
         }
     }
     if with_models.is_empty() {
@@ -67,7 +67,7 @@ pub(crate) fn run(out: &Out, args: &Args) -> Result {
         let listed = out.capture(cmd!(out.sh, "{program} --list --format terse"));
         let names = models_in(&String::from_utf8_lossy(&listed?));
         if names.is_empty() {
-            return Err(format!("{}: src/models.rs holds no test", build.package).into());
+            return Err(format!("{}: models.rs holds no test", build.package).into());
         }
         models.extend(names.into_iter().map(|name| Model { name, of: build }));
     }
@@ -114,7 +114,7 @@ fn build(out: &Out, crates: &[(&str, &Path)], target: &Path) -> Result<Vec<Build
 fn models_in(list: &str) -> Vec<String> {
     list.lines()
         .filter_map(|line| line.strip_suffix(": test"))
-        .filter(|name| name.starts_with("models::"))
+        .filter(|name| name.split("::").any(|module| module == "models"))
         .map(str::to_owned)
         .collect()
 }
@@ -198,8 +198,9 @@ mod tests {
 
     #[test]
     fn only_tests_under_models_are_models() {
-        let list = "models::a: test\nclock::models::b: test\nmodels::c: benchmark\n\n1 test\n";
-        assert_eq!(models_in(list), ["models::a"]);
+        let list = "models::a: test\nclock::models::b: test\nmodels::c: benchmark\n\n1 test\n\
+                    my_models::d: test\nclock::tests::models: test\n";
+        assert_eq!(models_in(list), ["models::a", "clock::models::b"]);
     }
 
     #[test]

@@ -49,3 +49,16 @@ pub(crate) fn logs(metadata: &Metadata) -> Result<PathBuf> {
     fs::create_dir_all(&logs)?;
     Ok(logs)
 }
+
+/// Whether a package has loom models: files called models.rs, anywhere under
+/// src, beside what they check.
+pub(crate) fn has_models(folder: &Path) -> bool {
+    fn holds(folder: &Path) -> bool {
+        let Ok(entries) = fs::read_dir(folder) else { return false };
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .any(|path| path.file_name().is_some_and(|name| name == "models.rs") || holds(&path))
+    }
+    holds(&folder.join("src"))
+}

@@ -7,6 +7,14 @@ use crate::{Gate, Outcome, QuotaState, Rejected, Tick};
 /// A table of keys (the `plimsoll-keyed` crate) holds a million states beside
 /// one gate that knows what to do with them. The methods mirror [`Gate`] and
 /// [`Admit`](crate::Admit), with the state passed in.
+///
+/// # What a table relies on
+///
+/// A table gives a state to another key when [`is_fresh`](Self::is_fresh) says
+/// so, while other threads may be entering it. For it to notice them, all
+/// threads must agree on the order of what happens to a state: change it by
+/// [`SeqCst`](std::sync::atomic::Ordering::SeqCst) read-modify-writes and read
+/// it in `is_fresh` by `SeqCst` loads, or do both under one lock.
 pub trait PerKey: Gate {
     /// What differs from key to key. A word or two of atomics.
     type State: Send + Sync;

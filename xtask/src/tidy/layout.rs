@@ -1,12 +1,14 @@
 //! What every crate has.
 
 use super::Finding;
-use crate::Result;
+use crate::{Result, workspace};
 use std::{fs, path::Path};
 
 /// Crates with nothing of their own to show: the umbrella re-exports, and the
 /// waiter queue is for those who write gates.
 const NO_EXAMPLE: [&str; 2] = ["plimsoll", "plimsoll-wait"];
+
+const MODELS: &str = "src/models.rs";
 
 pub(super) fn check(package: &str, folder: &Path) -> Result<Vec<Finding>> {
     let examples = folder.join("examples");
@@ -16,7 +18,11 @@ pub(super) fn check(package: &str, folder: &Path) -> Result<Vec<Finding>> {
             has_example |= entry?.path().extension().is_some_and(|extension| extension == "rs");
         }
     }
-    let has = |path: &str| folder.join(path).is_file() || (path == "examples" && has_example);
+    let has = |path: &str| match path {
+        "examples" => has_example,
+        MODELS => workspace::has_models(folder),
+        path => folder.join(path).is_file(),
+    };
     let findings = missing(package, has);
     Ok(findings.into_iter().map(|(path, why)| Finding::error(folder.join(path), 1, why)).collect())
 }
@@ -29,8 +35,8 @@ fn missing(package: &str, has: impl Fn(&str) -> bool) -> Vec<(&'static str, &'st
     if !NO_EXAMPLE.contains(&package) && !has("examples") {
         missing.push(("examples", "missing: at least one realistic example, under a page"));
     }
-    if has("src/sync.rs") && !has("src/models.rs") {
-        missing.push(("src/models.rs", "missing: shared state (src/sync.rs) needs loom models"));
+    if has("src/sync.rs") && !has(MODELS) {
+        missing.push((MODELS, "missing: shared state (src/sync.rs) needs loom models"));
     }
     missing
 }

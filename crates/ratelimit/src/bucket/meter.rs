@@ -88,12 +88,11 @@ impl Meter {
         least: u32,
         how_many: impl Fn(&Scale, u64, u64) -> u32,
     ) -> Result<BucketTicket, Rejected> {
-        // A decision is made at the moment at which the word is replaced; the
-        // scale was the right one then, because turning the dial replaces the
-        // word as well. (The very same 63 bits could come back only if two
-        // scales agreed to the last unit, and then the decision is right in
-        // both.) A refusal is made at the moment of the second look at the
-        // dial.
+        // A decision is made at the moment at which the word is replaced. The
+        // scale was the right one then, because turning the dial changes the
+        // word; whoever sleeps through several turns could be fooled only by a
+        // mark that has come back to the same 63 bits. A refusal is made at the
+        // moment of the second look at the dial.
         let Some((version, scale, mut word)) = self.dial.read_with(|| state.load()) else {
             return self.try_take_locked(state, now, least);
         };
@@ -305,12 +304,20 @@ impl Meter {
     pub(super) fn set(&self, state: &BucketState, now: Tick, change: impl FnOnce(&mut Settings)) {
         let mut settings = self.lock();
         let old = self.dial.read();
-        let served = settings.hall.advance(state, &old, self.dial.version(), now);
         change(&mut settings);
         let scale = Scale::new(settings.rate, settings.kind);
+        if scale == old {
+            return self.moved_up(settings, state, &scale, now);
+        }
+        let served = settings.hall.advance(state, &old, self.dial.version(), now);
         self.dial.turn(&scale, || {
             let mut word = state.load();
-            let converted = |word: Word| scale.convert(&old, word.empty_mark(), now);
+            let converted = |word: Word| {
+                let mark = scale.convert(&old, word.empty_mark(), now);
+                // For whoever decides in the old scale the word must be another.
+                let same = mark == word.empty_mark() && !word.somebody_waits();
+                if same { mark + 1 } else { mark }
+            };
             while let Err(seen) = state.replace_mark(word, converted(word)) {
                 word = seen;
             }

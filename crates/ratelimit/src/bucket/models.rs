@@ -1,1 +1,190 @@
+//! Loom models of the buckets: `cargo xtask loom plimsoll-ratelimit`. Searched
+//! whole.
 
+use super::{
+    line::{Joined, Turn},
+    meter::Meter,
+    purse::Purse,
+    scale::{Kind, Rate},
+    state::{BucketState, BucketTicket},
+};
+use loom::{sync::Arc, thread};
+use plimsoll_core::Tick;
+use plimsoll_wait::Spot;
+use std::{task::Waker, time::Duration};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The clock stands, so that nothing comes in.
+const NOW: Tick = Tick::from_nanos(3_600_000_000_000);
+
+/// One a second, and a full bucket.
+struct Bucket {
+    state: BucketState,
+    meter: Meter,
+}
+
+impl Bucket {
+    fn of(burst: u32) -> Arc<Self> {
+        let rate = Rate::new(1, SECOND).unwrap();
+        let meter = Meter::new("model", rate, Kind::Saves { burst }, 8);
+        Arc::new(Self { state: BucketState::fresh(), meter })
+    }
+
+    fn take(&self) -> Option<BucketTicket> {
+        self.meter.try_take(&self.state, NOW, 1).ok()
+    }
+
+    fn give_back(&self, ticket: BucketTicket) {
+        self.meter.refund(&self.state, NOW, ticket);
+    }
+
+    fn available(&self) -> u64 {
+        self.meter.available(&self.state, NOW)
+    }
+
+    fn reserve(&self) -> Option<Joined> {
+        self.meter.join(&self.state, NOW, 1, Tick::MAX).ok()
+    }
+
+    fn look(&self, spot: Spot) -> Turn {
+        self.meter.look(&self.state, NOW, spot, Waker::noop())
+    }
+
+    /// Gives up what a reservation holds or stands for.
+    fn cancel(&self, place: Joined) {
+        match place {
+            Joined::Granted(ticket) => self.give_back(ticket),
+            Joined::InLine(spot) => self.meter.quit(&self.state, NOW, spot),
+        }
+    }
+}
+
+/// Runs `work` on a thread that shares the bucket.
+fn on<T: 'static>(
+    bucket: &Arc<Bucket>,
+    work: impl FnOnce(&Bucket) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let bucket = Arc::clone(bucket);
+    thread::spawn(move || work(&bucket))
+}
+
+/// Two take what is there for one and a half: each token goes to one of them.
+/// Turns red when the mark is stored instead of compared and swapped.
+#[test]
+fn no_token_is_taken_twice() {
+    loom::model(|| {
+        let bucket = Bucket::of(3);
+        let both = || on(&bucket, |bucket| [bucket.take(), bucket.take()].iter().flatten().count());
+        let (a, b) = (both(), both());
+        assert_eq!(a.join().unwrap() + b.join().unwrap(), 3);
+        assert_eq!(bucket.available(), 0);
+    });
+}
+
+/// The rate is raised a thousandfold while two tokens are taken: what is taken
+/// and what is left add up, in the old units or in the new. Turns red when a
+/// reader does not look at the version again, when settings are stored without
+/// `Release`, and when the dial is turned without converting the mark.
+#[test]
+fn a_new_rate_neither_mints_nor_burns_tokens() {
+    loom::model(|| {
+        let bucket = Bucket::of(3);
+        let turns = on(&bucket, |bucket| {
+            let rate = Rate::new(1_000, SECOND).unwrap();
+            bucket.meter.set(&bucket.state, NOW, |settings| settings.rate = rate);
+        });
+        let taken = [bucket.take(), bucket.take()].iter().flatten().count();
+        turns.join().unwrap();
+        assert_eq!((taken, bucket.available()), (2, 1));
+    });
+}
+
+/// A token is given back while the rate is raised a thousandfold: it comes back
+/// before, or is worth nothing after. It is not a thousand of the new ones.
+/// Turns red when a refund that finds the word changed does not look at the
+/// version again.
+#[test]
+fn a_token_given_back_under_a_new_rate_is_not_a_thousand() {
+    loom::model(|| {
+        let bucket = Bucket::of(3);
+        let [Some(ticket), Some(_), Some(_)] = [(); 3].map(|()| bucket.take()) else {
+            unreachable!("it holds three")
+        };
+        let gives_back = on(&bucket, move |bucket| bucket.give_back(ticket));
+        let rate = Rate::new(1_000, SECOND).unwrap();
+        bucket.meter.set(&bucket.state, NOW, |settings| settings.rate = rate);
+        gives_back.join().unwrap();
+        let left = bucket.available();
+        assert!(left <= 1, "{left} are there");
+    });
+}
+
+/// One gives its token back while another reserves one: the reservation has it
+/// at once or gets it in the line, and nobody else does. Turns red when a
+/// refund does not serve the line, and when `join` looks at the mark and sets
+/// the bit in two steps.
+#[test]
+fn a_token_that_comes_back_reaches_the_one_in_line() {
+    loom::model(|| {
+        let bucket = Bucket::of(1);
+        let ticket = bucket.take().unwrap();
+        let reserves = on(&bucket, Bucket::reserve);
+        bucket.give_back(ticket);
+        match reserves.join().unwrap().unwrap() {
+            Joined::Granted(_) => {}
+            Joined::InLine(spot) => {
+                assert!(matches!(bucket.look(spot), Turn::Granted(_)), "it was passed over");
+            }
+        }
+        assert!(bucket.take().is_none(), "the one token went to two");
+    });
+}
+
+/// Two reservations, one cancelled in whatever state it is, and one who tries:
+/// the token goes to one of them, nobody overtakes, and when all have gone the
+/// bucket is as it was. Turns red when `quit` does not give back what was
+/// granted in that moment, and when it leaves the bit set behind the last.
+#[test]
+fn whoever_cancels_leaves_the_bucket_as_it_was() {
+    loom::model(|| {
+        let bucket = Bucket::of(1);
+        let ticket = bucket.take().unwrap();
+        let first = bucket.reserve().unwrap();
+        let cancels = on(&bucket, move |bucket| bucket.cancel(first));
+        let second = on(&bucket, Bucket::reserve);
+        bucket.give_back(ticket);
+        cancels.join().unwrap();
+        let second = second.join().unwrap().unwrap();
+        if let Joined::InLine(spot) = second {
+            assert!(matches!(bucket.look(spot), Turn::Granted(_)), "it was passed over");
+            assert!(bucket.take().is_none());
+        } else {
+            bucket.cancel(second);
+            assert!(bucket.take().is_some(), "the token was lost");
+        }
+    });
+}
+
+/// Two threads lease two tokens each of three, spend one and give the rest
+/// back: never are more spent than there were, and what was not spent is there
+/// again. Turns red when a lease draws as many as it saw without comparing, and
+/// when what is left does not go back.
+#[test]
+fn leases_add_up_to_what_the_bucket_held() {
+    loom::model(|| {
+        let bucket = Bucket::of(3);
+        let leases = || {
+            on(&bucket, |bucket| {
+                let mut purse = Purse::of(1);
+                let drawn = purse.refill(&bucket.meter, &bucket.state, NOW, 1, 2).is_ok();
+                if let Some(rest) = purse.rest() {
+                    bucket.give_back(rest);
+                }
+                u64::from(drawn)
+            })
+        };
+        let (a, b) = (leases(), leases());
+        let spent = a.join().unwrap() + b.join().unwrap();
+        assert_eq!((spent, bucket.available()), (2, 1));
+    });
+}

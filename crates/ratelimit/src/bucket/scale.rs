@@ -82,7 +82,8 @@ impl Scale {
         };
         // As fine as a nanosecond where that fits: then a century fits as well.
         let unit = match rate.n {
-            0 => 1,
+            // As fine as any: it may be given a rate.
+            0 => u64::from(u32::MAX).min(most),
             n => (rate.period / u64::from(n)).min(most),
         };
         let per_period = u128::from(unit) * u128::from(rate.n);
@@ -185,13 +186,13 @@ impl Scale {
     /// same tokens in the bucket, as many as it holds, or the same debt.
     pub(super) fn convert(&self, old: &Self, empty: u64, now: Tick) -> u64 {
         let (clock, before) = (self.at(now), old.at(now));
-        let scale = |units: u64| u128::from(units) * u128::from(self.unit) / u128::from(old.unit);
+        let (unit, old_unit) = (u128::from(self.unit), u128::from(old.unit));
         if empty > before {
-            let debt = narrow(scale(empty - before).min(u128::from(DEPTH)));
-            clock + debt
+            let debt = (u128::from(empty - before) * unit).div_ceil(old_unit);
+            clock + narrow(debt.min(u128::from(DEPTH)))
         } else {
-            let level = scale(old.level(empty, before)).min(u128::from(self.depth));
-            clock - narrow(level)
+            let level = u128::from(old.level(empty, before)) * unit / old_unit;
+            clock - narrow(level.min(u128::from(self.depth)))
         }
     }
 }

@@ -9,6 +9,9 @@ use std::fmt;
 /// `[somebody waits 1 | empty mark 63]`. The mark is a reading of the clock in
 /// units, see the module `scale`. While somebody waits, the word changes only
 /// under the lock of the line.
+///
+/// Reads and changes are sequentially consistent, as a table of keys needs it
+/// (see [`PerKey`](plimsoll_core::PerKey)). On x86 that costs nothing more.
 pub struct BucketState(AtomicU64);
 
 /// Somebody waits: decide under the lock.
@@ -43,7 +46,7 @@ impl BucketState {
 
     #[inline]
     pub(super) fn load(&self) -> Word {
-        Word(self.0.load(Ordering::Acquire))
+        Word(self.0.load(Ordering::SeqCst))
     }
 
     /// Moves the mark of a word that was read, whoever waits.
@@ -59,12 +62,12 @@ impl BucketState {
 
     /// From now on nobody waits. Only under the lock.
     pub(super) fn open(&self) {
-        self.0.fetch_and(!WAITING, Ordering::AcqRel);
+        self.0.fetch_and(!WAITING, Ordering::SeqCst);
     }
 
     #[inline]
     fn replace(&self, word: Word, new: u64) -> Result<(), Word> {
-        match self.0.compare_exchange(word.0, new, Ordering::AcqRel, Ordering::Acquire) {
+        match self.0.compare_exchange(word.0, new, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => Ok(()),
             Err(seen) => Err(Word(seen)),
         }

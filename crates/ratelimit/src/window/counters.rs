@@ -75,7 +75,7 @@ impl Counters {
         if n > limit {
             return Err(None);
         }
-        let mut seen = word.load(Ordering::Acquire);
+        let mut seen = word.load(Ordering::SeqCst);
         loop {
             let place = self.place(now);
             let counts = Counts::seen_in(seen, place.number);
@@ -96,7 +96,7 @@ impl Counters {
     /// Takes back `n` that were counted in window `number`, if they still count.
     pub(super) fn give_back(&self, word: &Word, n: u32, number: u64) {
         let n = u64::from(n);
-        let mut seen = word.load(Ordering::Acquire);
+        let mut seen = word.load(Ordering::SeqCst);
         loop {
             // In full numbers: 24 bits could take one long gone for the present.
             if self.newest.load(Ordering::Relaxed).saturating_sub(number) > 1 {
@@ -139,7 +139,7 @@ impl Counters {
     }
 
     fn read(&self, word: &Word, now: Tick) -> (Counts, Place) {
-        let seen = word.load(Ordering::Acquire);
+        let seen = word.load(Ordering::SeqCst);
         let place = self.place(now);
         (Counts::seen_in(seen, place.number), place)
     }
@@ -197,7 +197,7 @@ impl Counters {
 /// See [`Counters::newest`] for the orderings.
 #[inline]
 fn exchange(word: &Word, seen: u64, next: u64) -> Result<u64, u64> {
-    word.compare_exchange_weak(seen, next, Ordering::Release, Ordering::Acquire)
+    word.compare_exchange_weak(seen, next, Ordering::SeqCst, Ordering::SeqCst)
 }
 
 impl Counts {
