@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The clock stands, so that nothing comes in.
 const NOW: Tick = Tick::from_nanos(3_600_000_000_000);
 
-/// One a second, and a full bucket.
+/// A full bucket.
 struct Bucket {
     state: BucketState,
     meter: Meter,
@@ -25,9 +25,18 @@ struct Bucket {
 
 impl Bucket {
     fn of(burst: u32) -> Arc<Self> {
-        let rate = Rate::new(1, SECOND).unwrap();
+        Self::filling_at(1, burst)
+    }
+
+    fn filling_at(per_second: u32, burst: u32) -> Arc<Self> {
+        let rate = Rate::new(per_second, SECOND).unwrap();
         let meter = Meter::new("model", rate, Kind::Saves { burst }, 8);
         Arc::new(Self { state: BucketState::fresh(), meter })
+    }
+
+    fn set_rate(&self, per_second: u32) {
+        let rate = Rate::new(per_second, SECOND).unwrap();
+        self.meter.set(&self.state, NOW, |settings| settings.rate = rate);
     }
 
     fn take(&self) -> Option<BucketTicket> {
@@ -81,18 +90,15 @@ fn no_token_is_taken_twice() {
     });
 }
 
-/// The rate is raised a thousandfold while two tokens are taken: what is taken
+/// The rate is cut to a thousandth while two tokens are taken: what is taken
 /// and what is left add up, in the old units or in the new. Turns red when a
-/// reader does not look at the version again, when settings are stored without
+/// reader does not look at the version again, when a setting is stored without
 /// `Release`, and when the dial is turned without converting the mark.
 #[test]
 fn a_new_rate_neither_mints_nor_burns_tokens() {
     loom::model(|| {
-        let bucket = Bucket::of(3);
-        let turns = on(&bucket, |bucket| {
-            let rate = Rate::new(1_000, SECOND).unwrap();
-            bucket.meter.set(&bucket.state, NOW, |settings| settings.rate = rate);
-        });
+        let bucket = Bucket::filling_at(1_000, 3);
+        let turns = on(&bucket, |bucket| bucket.set_rate(1));
         let taken = [bucket.take(), bucket.take()].iter().flatten().count();
         turns.join().unwrap();
         assert_eq!((taken, bucket.available()), (2, 1));
@@ -111,8 +117,7 @@ fn a_token_given_back_under_a_new_rate_is_not_a_thousand() {
             unreachable!("it holds three")
         };
         let gives_back = on(&bucket, move |bucket| bucket.give_back(ticket));
-        let rate = Rate::new(1_000, SECOND).unwrap();
-        bucket.meter.set(&bucket.state, NOW, |settings| settings.rate = rate);
+        bucket.set_rate(1_000);
         gives_back.join().unwrap();
         let left = bucket.available();
         assert!(left <= 1, "{left} are there");
