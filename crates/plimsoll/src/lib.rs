@@ -10,6 +10,8 @@ pub use plimsoll_metered as metered;
 pub use plimsoll_ratelimit as ratelimit;
 #[cfg(feature = "tower")]
 pub use plimsoll_tower as tower;
+#[cfg(feature = "wait")]
+pub use plimsoll_wait as wait;
 
 #[doc(no_inline)]
 pub use plimsoll_core::{

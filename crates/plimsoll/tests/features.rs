@@ -56,6 +56,12 @@ fn ratelimit_brings_a_timer_and_knows_nothing_of_keys_http_or_metrics() {
 fn keyed_brings_a_hasher_and_no_table_of_others() {
     brings("keyed", &["core", "keyed"], &[]);
     assert!(packages("keyed").contains("foldhash"));
+    brings("gates", &["core", "keyed"], &["dashmap"]);
+}
+
+#[test]
+fn wait_brings_nothing() {
+    brings("wait", &["core", "wait"], &[]);
 }
 
 #[test]

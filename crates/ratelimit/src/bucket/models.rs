@@ -8,10 +8,14 @@ use super::{
     scale::{Kind, Rate},
     state::{BucketState, BucketTicket},
 };
+use crate::sync::{AtomicU64, Ordering};
 use loom::{sync::Arc, thread};
 use plimsoll_core::Tick;
 use plimsoll_wait::Spot;
-use std::{task::Waker, time::Duration};
+use std::{
+    task::{Wake, Waker},
+    time::Duration,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The clock stands, so that nothing comes in.
@@ -108,7 +112,7 @@ fn a_new_rate_neither_mints_nor_burns_tokens() {
 /// A token is given back while the rate is raised a thousandfold: it comes back
 /// before, or is worth nothing after. It is not a thousand of the new ones.
 /// Turns red when a refund that finds the word changed does not look at the
-/// version again.
+/// version again, and when turning the dial may leave the word as it was.
 #[test]
 fn a_token_given_back_under_a_new_rate_is_not_a_thousand() {
     loom::model(|| {
@@ -124,31 +128,42 @@ fn a_token_given_back_under_a_new_rate_is_not_a_thousand() {
     });
 }
 
-/// One gives its token back while another reserves one: the reservation has it
-/// at once or gets it in the line, and nobody else does. Turns red when a
-/// refund does not serve the line, and when `join` looks at the mark and sets
-/// the bit in two steps.
+/// One gives its token back while another waits for one: it has it at once, or
+/// it is woken to find it in the line, and nobody else gets it. Turns red when a
+/// refund does not serve the line.
 #[test]
 fn a_token_that_comes_back_reaches_the_one_in_line() {
     loom::model(|| {
         let bucket = Bucket::of(1);
         let ticket = bucket.take().unwrap();
-        let reserves = on(&bucket, Bucket::reserve);
+        let waits = on(&bucket, |bucket| {
+            let bell = std::sync::Arc::new(Bell(AtomicU64::new(0)));
+            let Joined::InLine(spot) = bucket.reserve().unwrap() else { return None };
+            let turn = bucket.meter.look(&bucket.state, NOW, spot, &Waker::from(bell.clone()));
+            (!matches!(turn, Turn::Granted(_))).then_some((spot, bell))
+        });
         bucket.give_back(ticket);
-        match reserves.join().unwrap().unwrap() {
-            Joined::Granted(_) => {}
-            Joined::InLine(spot) => {
-                assert!(matches!(bucket.look(spot), Turn::Granted(_)), "it was passed over");
-            }
+        if let Some((spot, bell)) = waits.join().unwrap() {
+            assert_ne!(bell.0.load(Ordering::Relaxed), 0, "it sleeps for ever");
+            assert!(matches!(bucket.look(spot), Turn::Granted(_)), "it was passed over");
         }
         assert!(bucket.take().is_none(), "the one token went to two");
     });
 }
 
+/// A waker that counts.
+struct Bell(AtomicU64);
+
+impl Wake for Bell {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Two reservations, one cancelled in whatever state it is, and one who tries:
 /// the token goes to one of them, nobody overtakes, and when all have gone the
 /// bucket is as it was. Turns red when `quit` does not give back what was
-/// granted in that moment, and when it leaves the bit set behind the last.
+/// granted in that moment.
 #[test]
 fn whoever_cancels_leaves_the_bucket_as_it_was() {
     loom::model(|| {
@@ -172,8 +187,8 @@ fn whoever_cancels_leaves_the_bucket_as_it_was() {
 
 /// Two threads lease two tokens each of three, spend one and give the rest
 /// back: never are more spent than there were, and what was not spent is there
-/// again. Turns red when a lease draws as many as it saw without comparing, and
-/// when what is left does not go back.
+/// again. Turns red when a purse believes to hold the whole lease of a bucket
+/// that had less.
 #[test]
 fn leases_add_up_to_what_the_bucket_held() {
     loom::model(|| {
