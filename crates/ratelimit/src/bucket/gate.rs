@@ -1,5 +1,8 @@
 //! What token bucket and leaky bucket are to those who compose gates.
 
+use super::{state::BucketState, token::TokenBucket};
+use plimsoll_core::{Clock, PerKeyQuota, Quota, QuotaState, Tick};
+
 /// Implements the traits of the core crate for a bucket around a `Limiter`.
 macro_rules! gate {
     ($bucket:ident) => {
@@ -94,3 +97,15 @@ macro_rules! gate {
 }
 
 pub(super) use gate;
+
+impl<C: ?Sized, K: Clock> Quota<C> for TokenBucket<K> {
+    fn quota(&self, _: &C) -> QuotaState {
+        self.quota_in(&self.0.state, self.0.clock.now())
+    }
+}
+
+impl<K: Clock> PerKeyQuota for TokenBucket<K> {
+    fn quota_in(&self, state: &BucketState, now: Tick) -> QuotaState {
+        self.0.meter.quota(state, now)
+    }
+}

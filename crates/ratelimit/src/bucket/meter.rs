@@ -73,8 +73,7 @@ impl Meter {
         most: u32,
     ) -> Result<BucketTicket, Rejected> {
         self.try_take_by(state, now, least, |scale, empty, clock| {
-            let there = scale.level(empty, clock) / scale.unit;
-            u32::try_from(there).map_or(most, |there| there.clamp(least, most))
+            scale.tokens(empty, clock).clamp(least, most)
         })
     }
 
@@ -338,12 +337,9 @@ impl Meter {
     }
 
     /// How many tokens could be taken now.
-    pub(super) fn available(&self, state: &BucketState, now: Tick) -> u64 {
+    pub(super) fn available(&self, state: &BucketState, now: Tick) -> u32 {
         let (scale, word) = self.read(state);
-        if word.somebody_waits() {
-            return 0;
-        }
-        scale.level(word.empty_mark(), scale.at(now)) / scale.unit
+        if word.somebody_waits() { 0 } else { scale.tokens(word.empty_mark(), scale.at(now)) }
     }
 
     pub(super) fn quota(&self, state: &BucketState, now: Tick) -> QuotaState {
@@ -353,7 +349,7 @@ impl Meter {
         let start = scale.at(Tick::ZERO);
         QuotaState {
             limit: scale.depth / scale.unit,
-            remaining: self.available(state, now),
+            remaining: self.available(state, now).into(),
             reset: span(scale.until(full, now)),
             window: span(scale.until(start + scale.depth, Tick::ZERO)),
         }

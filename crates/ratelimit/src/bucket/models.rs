@@ -51,7 +51,7 @@ impl Bucket {
         self.meter.refund(&self.state, NOW, ticket);
     }
 
-    fn available(&self) -> u64 {
+    fn available(&self) -> u32 {
         self.meter.available(&self.state, NOW)
     }
 

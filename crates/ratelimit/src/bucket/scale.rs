@@ -182,6 +182,11 @@ impl Scale {
         clock.saturating_sub(empty).min(self.depth)
     }
 
+    /// The whole tokens in a bucket: as many as the burst, at most.
+    pub(super) fn tokens(&self, empty: u64, clock: u64) -> u32 {
+        u32::try_from(self.level(empty, clock) / self.unit).unwrap_or(u32::MAX)
+    }
+
     /// The empty mark that says in this scale what `empty` says in `old`: the
     /// same tokens in the bucket, as many as it holds, or the same debt.
     pub(super) fn convert(&self, old: &Self, empty: u64, now: Tick) -> u64 {

@@ -10,8 +10,8 @@ use super::{
     state::{BucketState, BucketTicket},
 };
 use plimsoll_core::{
-    Admit, Clock, ConfigError, Deadline, DefaultClock, Gate, Load, Outcome, PerKey, PerKeyQuota,
-    Quota, QuotaState, Rejected, Tick, Weigh,
+    Admit, Clock, ConfigError, Deadline, DefaultClock, Gate, Load, Outcome, PerKey, Rejected, Tick,
+    Weigh,
 };
 use std::{fmt, time::Duration};
 
@@ -356,7 +356,7 @@ impl<K: Clock> TokenBucket<K> {
 
     /// How many tokens could be taken now: none while anybody waits. Takes
     /// nothing; others may have come before it is used.
-    pub fn available(&self) -> u64 {
+    pub fn available(&self) -> u32 {
         self.0.meter.available(&self.0.state, self.0.clock.now())
     }
 
@@ -386,18 +386,6 @@ impl<K: Clock> TokenBucket<K> {
 }
 
 gate!(TokenBucket);
-
-impl<C: ?Sized, K: Clock> Quota<C> for TokenBucket<K> {
-    fn quota(&self, _: &C) -> QuotaState {
-        self.quota_in(&self.0.state, self.0.clock.now())
-    }
-}
-
-impl<K: Clock> PerKeyQuota for TokenBucket<K> {
-    fn quota_in(&self, state: &BucketState, now: Tick) -> QuotaState {
-        self.0.meter.quota(state, now)
-    }
-}
 
 impl<K: Clock> fmt::Debug for TokenBucket<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,8 +8,8 @@ fn leased(burst: u32, lease: u32) -> (Leased<ManualClock>, ManualClock) {
     (TokenBucket::per_second(10).burst(burst).clock(clock.clone()).leased(lease), clock)
 }
 
-fn drain<K: Clock + 'static>(limiter: &Leased<K>) -> u64 {
-    (0..1_000_000).take_while(|_| limiter.try_acquire().is_ok()).count() as u64
+fn drain<K: Clock + 'static>(limiter: &Leased<K>) -> u32 {
+    (0..1_000_000).take_while(|_| limiter.try_acquire().is_ok()).map(|_| 1).sum()
 }
 
 /// A scope alone does not wait for what a thread does as it ends; joining does.
@@ -80,9 +80,9 @@ fn a_bucket_at_the_address_of_an_earlier_one_does_not_get_its_tokens() {
 
 #[test]
 fn threads_together_get_what_is_there_and_hold_no_more_than_their_leases() {
-    const THREADS: u64 = 4;
-    const LEASE: u64 = 16;
-    let (limiter, clock) = leased(1_000, 16);
+    const THREADS: u32 = 4;
+    const LEASE: u32 = 16;
+    let (limiter, clock) = leased(1_000, LEASE);
     let (leased, spent) = (Barrier::new(5), Barrier::new(5));
     let late = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
@@ -100,7 +100,7 @@ fn threads_together_get_what_is_there_and_hold_no_more_than_their_leases() {
         let others = drain(&limiter);
         assert_eq!(others, 1_000);
         spent.wait();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>()
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>()
     });
     assert_eq!(late, THREADS * (LEASE - 1), "the overshoot is what was held");
 }

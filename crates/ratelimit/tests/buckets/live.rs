@@ -79,8 +79,8 @@ proptest! {
         let clock = ManualClock::new();
         let bucket = TokenBucket::per_second(10).burst(20).clock(clock.clone());
         let (mut rate, mut burst, mut level) = (10.0 / 1e9, 20.0_f64, 20.0_f64);
-        let close = |level: f64, available: u64| {
-            let available = available as f64;
+        let close = |level: f64, available: u32| {
+            let available = f64::from(available);
             // The floor of either, with an error in the sixth place.
             available <= level + 1e-6 && available > level - 1.0 - 1e-6
         };

@@ -67,22 +67,22 @@ proptest! {
     /// time are more used than the burst and what came in meanwhile.
     #[test]
     fn no_pattern_of_cancelling_gets_more_through(
-        steps in prop::collection::vec((0..400_u64, 1..6_u64, 0..3_usize), 1..80),
+        steps in prop::collection::vec((0..400_u32, 1..6_u32, 0..3_usize), 1..80),
     ) {
-        const BURST: u64 = 10;
+        const BURST: u32 = 10;
         let clock = ManualClock::new();
-        let bucket = TokenBucket::per_second(10).burst(BURST as u32).clock(clock.clone());
-        let mut now = 0;
+        let bucket = TokenBucket::per_second(10).burst(BURST).clock(clock.clone());
+        let mut now: u32 = 0;
         let mut held = Vec::new();
-        let mut used: Vec<(u64, u64)> = Vec::new();
+        let mut used: Vec<(u32, u32)> = Vec::new();
         for (wait, n, what) in steps {
             now += wait;
-            clock.advance(Duration::from_millis(wait));
+            clock.advance(Duration::from_millis(wait.into()));
             match what {
-                0 => if bucket.try_acquire_many(n as u32).is_ok() {
+                0 => if bucket.try_acquire_many(n).is_ok() {
                     used.push((now, n));
                 },
-                1 => held.extend(bucket.try_enter_n(n).ok()),
+                1 => held.extend(bucket.try_enter_n(n.into()).ok()),
                 _ => if !held.is_empty() {
                     bucket.leave(held.remove(0), Outcome::Unused);
                 },
@@ -92,8 +92,8 @@ proptest! {
             let mut sum = 0;
             for &(to, n) in &used[first..] {
                 sum += n;
-                let most = BURST as f64 + (to - from) as f64 / 100.0;
-                prop_assert!(sum as f64 <= most, "{} within {} ms", sum, to - from);
+                let most = f64::from(BURST) + f64::from(to - from) / 100.0;
+                prop_assert!(f64::from(sum) <= most, "{} within {} ms", sum, to - from);
             }
         }
     }

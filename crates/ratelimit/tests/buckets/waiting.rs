@@ -12,17 +12,17 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-type Bucket = Arc<TokenBucket<TokioClock>>;
+pub(super) type Bucket = Arc<TokenBucket<TokioClock>>;
 
 /// Ten a second, one at once, and empty.
-fn empty() -> Bucket {
+pub(super) fn empty() -> Bucket {
     let bucket = TokenBucket::per_second(10).burst(1).clock(TokioClock);
     bucket.try_acquire().unwrap();
     Arc::new(bucket)
 }
 
 /// When it passes, from now.
-fn passes_at(bucket: &Bucket, n: u32) -> tokio::task::JoinHandle<Duration> {
+pub(super) fn passes_at(bucket: &Bucket, n: u32) -> tokio::task::JoinHandle<Duration> {
     let (bucket, start) = (Arc::clone(bucket), Instant::now());
     tokio::spawn(async move {
         bucket.acquire_many(n).await.unwrap();
@@ -31,7 +31,7 @@ fn passes_at(bucket: &Bucket, n: u32) -> tokio::task::JoinHandle<Duration> {
 }
 
 /// Lets those who were spawned join the line.
-async fn settle() {
+pub(super) async fn settle() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
@@ -46,8 +46,8 @@ async fn those_who_wait_pass_in_the_order_they_came_at_the_rate() {
         settle().await;
     }
     assert_eq!(bucket.load(), 10);
-    for (place, wait) in waiting.into_iter().enumerate() {
-        assert_eq!(wait.await.unwrap(), MILLI * 100 * (place as u32 + 1), "place {place}");
+    for (place, wait) in (1..).zip(waiting) {
+        assert_eq!(wait.await.unwrap(), MILLI * 100 * place, "place {place}");
     }
     assert_eq!(bucket.load(), 0);
 }
@@ -123,18 +123,6 @@ async fn a_thousand_who_come_and_go_cost_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reservations_nobody_looks_at_get_their_tokens_when_they_were_told() {
-    let bucket = empty();
-    let places = [(); 3].map(|()| bucket.reserve().unwrap());
-    sleep(MILLI * 200).await;
-    let delays = places.each_ref().map(|place| place.delay());
-    assert_eq!(delays, [Duration::ZERO, Duration::ZERO, MILLI * 100]);
-    sleep(SECOND * 10).await;
-    drop(bucket.reserve().unwrap());
-    assert_eq!(bucket.available(), 1, "what came in since is kept up to the burst");
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_could_never_pass_is_refused_at_once() {
     let bucket = Arc::new(TokenBucket::per_second(10).burst(5).clock(TokioClock));
     let start = Instant::now();
@@ -191,61 +179,6 @@ async fn the_line_is_bounded_and_says_when_to_come_back() {
     assert!(bucket.reserve().is_err());
     drop(a);
     assert!(bucket.reserve().is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reservation_stands_in_the_line_of_those_who_wait() {
-    let bucket = empty();
-    let first = passes_at(&bucket, 1);
-    settle().await;
-    let place = bucket.reserve().unwrap();
-    let last = passes_at(&bucket, 1);
-    settle().await;
-    assert_eq!(place.delay(), MILLI * 200);
-    first.await.unwrap();
-    assert_eq!(place.delay(), MILLI * 100);
-    place.ready().await;
-    assert_eq!(last.await.unwrap(), MILLI * 300);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reservation_that_is_cancelled_moves_those_behind_it_up() {
-    let bucket = Arc::new(TokenBucket::per_second(10).burst(5).clock(TokioClock));
-    bucket.try_acquire_many(5).unwrap();
-    let place = bucket.reserve_many(5).unwrap();
-    assert_eq!(place.delay(), MILLI * 500);
-    let behind = passes_at(&bucket, 1);
-    sleep(MILLI * 50).await;
-    place.cancel();
-    assert_eq!(behind.await.unwrap(), MILLI * 100);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reservation_nobody_awaits_holds_nobody_up_and_keeps_its_tokens() {
-    let bucket = empty();
-    let place = bucket.reserve().unwrap();
-    let behind = passes_at(&bucket, 1);
-    assert_eq!(behind.await.unwrap(), MILLI * 200);
-    assert_eq!(place.delay(), Duration::ZERO);
-    let start = Instant::now();
-    place.ready().await;
-    assert_eq!(start.elapsed(), Duration::ZERO);
-    assert!(bucket.try_acquire().is_err());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reservation_cancelled_with_its_tokens_gives_them_back() {
-    let bucket = empty();
-    let place = bucket.reserve().unwrap();
-    sleep(MILLI * 100).await;
-    assert_eq!(place.delay(), Duration::ZERO);
-    place.cancel();
-    assert!(bucket.try_acquire().is_ok());
-
-    let at_once = TokenBucket::per_second(10).burst(1).clock(TokioClock);
-    drop(at_once.reserve().unwrap());
-    at_once.reserve().unwrap().ready().await;
-    assert!(at_once.try_acquire().is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,7 +321,7 @@ proptest! {
                     let wait = bucket.acquire_many(caller.n);
                     let patience = caller.patience.map_or(SECOND * 1_000, Duration::from_millis);
                     let passed = timeout(patience, wait).await.is_ok_and(|result| result.is_ok());
-                    passed.then(|| (start.elapsed().as_millis() as u64, comes, caller.n))
+                    passed.then(|| (start.elapsed(), comes, caller.n))
                 });
             }
             let mut passed: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
@@ -402,8 +335,8 @@ proptest! {
             for &(to, _, n) in &passed[first..] {
                 sum += n;
                 // A timer that is a millisecond late lets 10 ms of tokens catch up.
-                let most = 5.0 + (to - from) as f64 / 100.0 + 0.1;
-                prop_assert!(f64::from(sum) <= most, "{} within {} ms", sum, to - from);
+                let most = 5.0 + (to - from).as_secs_f64() * 10.0 + 0.1;
+                prop_assert!(f64::from(sum) <= most, "{} within {:?}", sum, to - from);
             }
         }
     }
