@@ -5,14 +5,14 @@ use std::process::Command;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Passed on to the storefront (try `-- --help`)
+    /// Passed on to `storefront demo` (try `-- --help`)
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<String>,
 }
 
 pub(crate) fn run(Args { args }: Args) -> Result {
     let mut cargo = Command::new("cargo");
-    cargo.args(["run", "--release", "-p", "storefront", "--"]).args(args);
+    cargo.args(["run", "--release", "-p", "storefront", "--", "demo"]).args(args);
     become_(cargo)
 }
 

@@ -1,11 +1,10 @@
 //! All of it in a row: ingest, serve, load, table, clean end.
 
 use std::{
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
-    pin::pin,
+    pin::{Pin, pin},
     sync::OnceLock,
-    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -14,18 +13,25 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
+    capacity,
     catalogue::{self, Catalogue},
     database::Database,
     gates::Limits,
     http::{Server, router},
-    load::{self, Targets},
-    plan::Plan,
+    load,
+    plan::{Load, Plan},
     report::Report,
+    signal::Signal,
     store::Store,
+    targets::Targets,
 };
 
+/// How many reads run at once. Few on any machine, so that a load that is too much for them can
+/// be had from a generator beside them.
+const CONNECTIONS: u16 = 2;
+
 /// How many reads may wait for a connection before one is refused.
-const READS_IN_LINE: u16 = 256;
+const READS_IN_LINE: u16 = 64;
 
 /// How long a signal waits for an ingest that has begun.
 const INGEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -49,54 +55,6 @@ pub enum Ended {
     Whole(Box<Report>),
     /// It was told to stop first.
     Stopped(Signal),
-}
-
-/// A request to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Ctrl-C.
-    Interrupt,
-    /// SIGTERM.
-    Terminate,
-}
-
-impl Signal {
-    /// What a process that it ended returns, by the shell's custom: 128 + its number.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Interrupt => 130,
-            Self::Terminate => 143,
-        }
-    }
-
-    /// Waits for the first of them. From the first call on, neither ends the process by itself.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses a signal handler.
-    pub async fn received() -> std::io::Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminate = signal(SignalKind::terminate())?;
-            tokio::select! {
-                pressed = tokio::signal::ctrl_c() => pressed.map(|()| Self::Interrupt),
-                _ = terminate.recv() => Ok(Self::Terminate),
-            }
-        }
-        #[cfg(not(unix))]
-        tokio::signal::ctrl_c().await.map(|()| Self::Interrupt)
-    }
-}
-
-impl fmt::Display for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Interrupt => "interrupted",
-            Self::Terminate => "told to terminate",
-        })
-    }
 }
 
 /// The one recorder of this process, installed by the first call. Gates are built after it, or
@@ -173,19 +131,22 @@ async fn ingest_or(
     }
 }
 
-/// Starts the service over a database.
+/// Opens the database for the service.
+fn open(database: Database) -> anyhow::Result<Store> {
+    Store::open(database, CONNECTIONS, READS_IN_LINE)
+}
+
+/// Starts the service: behind its gates, or bare where there are no limits.
 ///
 /// # Errors
 ///
-/// When the database can't be read, a limit makes no sense, or nothing can listen.
-pub async fn start(database: Database, limits: Limits) -> anyhow::Result<(Server, Store)> {
+/// When a limit makes no sense, or nothing can listen.
+async fn start(store: &Store, limits: Option<Limits>) -> anyhow::Result<Server> {
     let metrics = recorder()?;
-    let cores = available_parallelism().map_or(2, usize::from);
-    let connections = u16::try_from(cores.clamp(2, 8)).unwrap_or(8);
-    let store = Store::open(database, connections, READS_IN_LINE)?;
     let server = Server::start(router(store.clone(), metrics, limits)?).await?;
-    println!("serve: http://{}", server.address());
-    Ok((server, store))
+    let how = if limits.is_some() { "behind Plimsoll" } else { "bare" };
+    println!("serve: http://{}, {how}", server.address());
+    Ok(server)
 }
 
 /// Serves until `stop` says so, then drains.
@@ -203,7 +164,8 @@ pub async fn serve(
         Ok(ingested) => ingested,
         Err(signal) => return Ok(signal),
     };
-    let (server, store) = start(database, limits).await?;
+    let store = open(database)?;
+    let server = start(&store, Some(limits)).await?;
     let address = server.address();
     println!("  try: curl 'http://{address}/search?q=json&limit=3'\n  Ctrl-C ends it");
     let signal = stop.await?;
@@ -221,12 +183,12 @@ pub async fn serve(
 pub async fn run(
     source: Source,
     limits: Limits,
-    plan: Plan,
+    load: Load,
     report_to: &Path,
     stop: impl Future<Output = std::io::Result<Signal>>,
 ) -> anyhow::Result<Ended> {
     // What can go wrong at the end, or is wrong already, is found out first.
-    plan.check()?;
+    load.check()?;
     fs::create_dir_all(report_to)
         .with_context(|| format!("could not make the folder {}", report_to.display()))?;
     let mut stop = pin!(stop);
@@ -234,38 +196,72 @@ pub async fn run(
         Ok(ingested) => ingested,
         Err(signal) => return Ok(Ended::Stopped(signal)),
     };
-    let (server, store) = start(database, limits).await?;
-
-    let duration = plan.duration;
-    say_plan(&plan, limits);
-    let loaded = tokio::select! {
-        loaded = load(&store, plan, &server) => loaded.map(Ok),
-        signal = &mut stop => signal.map(Err).map_err(Into::into),
-    };
-    let stopped = server.stop().await;
+    let store = open(database)?;
+    let compared = compare(&store, products, limits, &load, stop).await;
     store.close().await;
-    stopped?;
-    let outcome = match loaded? {
-        Ok(outcome) => outcome,
+    let report = match compared? {
+        Ok(report) => report,
         Err(signal) => return Ok(Ended::Stopped(signal)),
     };
-    let report = Report::new(products, limits, duration, &outcome);
     println!("\n{report}");
     let path = report.write(report_to)?;
     println!("report: {}", path.display());
     Ok(Ended::Whole(Box::new(report)))
 }
 
-async fn load(store: &Store, plan: Plan, server: &Server) -> anyhow::Result<load::Outcome> {
+/// The same load twice, on the bare service and behind Plimsoll, or a signal.
+async fn compare(
+    store: &Store,
+    products: u64,
+    limits: Limits,
+    load: &Load,
+    mut stop: Pin<&mut impl Future<Output = std::io::Result<Signal>>>,
+) -> anyhow::Result<Result<Report, Signal>> {
     let read = store.ids_and_words().await;
     let (ids, words) = read.map_err(|error| anyhow::anyhow!("could not read words: {error:?}"))?;
-    load::run(plan, server.address(), Targets::new(&words, &ids)).await
+    let targets = Targets::new(&words, &ids).context("the products have no words to search for")?;
+
+    let server = start(store, None).await?;
+    let address = server.address();
+    let work = async {
+        let capacity = capacity::measure(address, targets.clone()).await?;
+        println!("capacity: {capacity:.0} broad searches per second, on this machine and now");
+        let plan = load.plan(capacity);
+        say_load(&plan, limits);
+        let bare = load::run(plan.clone(), address, targets.clone()).await?;
+        anyhow::Ok((capacity, plan, bare))
+    };
+    let (capacity, plan, bare) = match during(server, work, stop.as_mut()).await? {
+        Ok(done) => done,
+        Err(signal) => return Ok(Err(signal)),
+    };
+
+    let server = start(store, Some(limits)).await?;
+    let work = load::run(plan.clone(), server.address(), targets);
+    let gated = during(server, work, stop).await?;
+    Ok(gated.map(|gated| Report::new(products, capacity, limits, plan.duration, &bare, &gated)))
 }
 
-fn say_plan(plan: &Plan, limits: Limits) {
+/// Does `work` while `server` runs, or hears a signal; either way the server finishes what it has
+/// begun.
+async fn during<T>(
+    server: Server,
+    work: impl Future<Output = anyhow::Result<T>>,
+    stop: Pin<&mut impl Future<Output = std::io::Result<Signal>>>,
+) -> anyhow::Result<Result<T, Signal>> {
+    let done = tokio::select! {
+        done = work => done.map(Ok),
+        signal = stop => signal.map(Err).map_err(Into::into),
+    };
+    let stopped = server.stop().await;
+    let done = done?;
+    stopped.map(|()| done)
+}
+
+fn say_load(plan: &Plan, limits: Limits) {
     println!(
-        "load: {} polite clients at {}/s each and a greedy one at {}/s, for {:?}; \
-         each client may have {}/s and a burst of {}",
+        "load: {} polite clients at {}/s each and a greedy one at {}/s, for {:?} on each; \
+         behind Plimsoll a client may have {}/s and a burst of {}",
         plan.polite_clients,
         plan.polite_rate,
         plan.greedy_rate,

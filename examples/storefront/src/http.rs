@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context;
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, MatchedPath, Path, RawQuery, Request, State, rejection::PathRejection},
+    extract::{MatchedPath, Path, RawQuery, Request, State, rejection::PathRejection},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -22,6 +22,7 @@ use axum::{
 use http::{HeaderValue, StatusCode};
 use metrics::{counter, describe_counter};
 use metrics_exporter_prometheus::PrometheusHandle;
+use plimsoll::tower::ClientAddr;
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
@@ -49,7 +50,7 @@ struct App {
     metrics: PrometheusHandle,
 }
 
-/// Everything the service answers, its gates included.
+/// Everything the service answers: behind its gates, or bare where there are no limits.
 ///
 /// Metrics must be recorded before this: what a gate counts before there is a recorder is lost
 /// for ever.
@@ -57,11 +58,19 @@ struct App {
 /// # Errors
 ///
 /// When the limits make no sense.
-pub fn router(store: Store, metrics: PrometheusHandle, limits: Limits) -> anyhow::Result<Router> {
+pub fn router(
+    store: Store,
+    metrics: PrometheusHandle,
+    limits: Option<Limits>,
+) -> anyhow::Result<Router> {
     describe_counter!("storefront_requests_total", "Requests answered, by route and status.");
     let limited = Router::new().route("/search", get(search)).route("/products/{id}", get(product));
     // The last layer is the first to see a request: who it is comes before how much it may.
-    let limited = gates::protect(limited, limits)?.layer(middleware::from_fn(identify));
+    let limited = match limits {
+        Some(limits) => gates::protect(limited, limits)?,
+        None => limited,
+    };
+    let limited = limited.layer(middleware::from_fn(identify));
     Ok(limited
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
@@ -136,8 +145,9 @@ pub enum Client {
 
 /// Says who asks, for the gates behind it. An id that is none is a mistake, not a stranger's
 /// address: whoever sends one should hear of it.
-async fn identify(mut request: Request, next: Next) -> Result<Response, Mistake> {
-    let client = if let Some(id) = request.headers().get(CLIENT_ID) {
+async fn identify(request: Request, next: Next) -> Result<Response, Mistake> {
+    let (mut parts, body) = request.into_parts();
+    let client = if let Some(id) = parts.headers.get(CLIENT_ID) {
         if id.is_empty() || id.len() > MAX_CLIENT_ID {
             let length = id.len();
             return Err(Mistake::bad(format!(
@@ -148,13 +158,11 @@ async fn identify(mut request: Request, next: Next) -> Result<Response, Mistake>
             return Err(Mistake::bad(format!("{CLIENT_ID} is UTF-8 text")));
         }
         Client::Named(id.clone())
-    } else if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
-        Client::Address(peer.ip())
     } else {
-        Client::Unknown
+        ClientAddr::connect_info().of(&parts).map_or(Client::Unknown, Client::Address)
     };
-    request.extensions_mut().insert(client);
-    Ok(next.run(request).await)
+    parts.extensions.insert(client);
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// What a search asks for.

@@ -10,10 +10,17 @@
 //! * [`http`]: the routes, and the one place that turns a mistake into an answer.
 //! * [`gates`]: the one place where Plimsoll meets the service.
 //! * [`plan`]: who sends how much and when, drawn up beforehand.
-//! * [`load`]: sending it, latency counted from the intended start.
-//! * [`report`]: the table, the verdict, and the same as JSON.
+//! * [`targets`]: what clients ask for, made from the products.
+//! * `caller`: one request over HTTP, and what its answer means.
+//! * [`capacity`]: how much the service answers on this machine.
+//! * [`load`]: sending the plan, latency counted from the intended start.
+//! * [`verdict`]: what was expected, and whether it came.
+//! * [`report`]: the table with the verdicts, and the same as JSON.
+//! * [`signal`]: being told to stop.
 //! * [`demo`]: all of it in a row: ingest, serve, load, table, clean end.
 
+mod caller;
+pub mod capacity;
 pub mod catalogue;
 pub mod database;
 pub mod demo;
@@ -23,4 +30,7 @@ pub mod load;
 pub mod plan;
 pub mod query;
 pub mod report;
+pub mod signal;
 pub mod store;
+pub mod targets;
+pub mod verdict;

@@ -15,16 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
-use axum::body::Body;
+use anyhow::Context;
 use hdrhistogram::Histogram;
-use http::{Request, StatusCode, Uri};
-use http_body_util::BodyExt;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use serde::de::IgnoredAny;
 use tokio::{
     runtime,
     sync::{
@@ -36,46 +28,21 @@ use tokio::{
 };
 
 use crate::{
-    http::{CLIENT_ID, SearchAnswer},
+    caller::{Answer, Caller},
     plan::{Arrival, Plan},
+    targets::Targets,
 };
 
-/// The most requests on their way at once. Beyond it the generator, and not the service, would
-/// be what is measured, so one more counts as an error.
-const MAX_IN_FLIGHT: usize = 4_096;
+/// The most requests on their way at once: each is two open files, for both ends are in this
+/// process, and some systems allow 256. One more waits here, and as its latency counts from its
+/// intended start, that wait is in it.
+const MAX_IN_FLIGHT: usize = 100;
 
-/// An answer that takes longer is an error.
+/// How long after its intended start a request may be answered; later is a failure.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// What there is to ask for.
-#[derive(Clone, Debug)]
-pub struct Targets {
-    paths: Vec<String>,
-}
-
-impl Targets {
-    /// Searches for `words`, and one request in ten for a product of `ids`.
-    #[must_use]
-    pub fn new(words: &[String], ids: &[i64]) -> Self {
-        let searches = words.iter().map(|word| format!("/search?q={}", encode(word)));
-        let products = ids.iter().map(|id| format!("/products/{id}"));
-        let one_in_ten = words.len().div_ceil(9).max(1);
-        Self { paths: searches.chain(products.cycle().take(one_in_ten)).collect() }
-    }
-}
-
-/// Text as one value of a query string.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
+/// The longest latency that is told apart from longer ones. No run takes as long.
+const HOUR_US: u64 = 3_600_000_000;
 
 /// What one group of clients met with.
 #[derive(Debug)]
@@ -89,7 +56,7 @@ pub struct Group {
     /// Answered with 429.
     pub refused: u64,
     /// Anything else.
-    pub errors: u64,
+    pub failed: u64,
     /// From the intended start to the end of the answer, in microseconds.
     pub admitted_us: Histogram<u64>,
     /// The same for refusals.
@@ -98,18 +65,21 @@ pub struct Group {
     pub window: Duration,
 }
 
+/// In microseconds, to three digits.
+fn latencies() -> Histogram<u64> {
+    Histogram::new_with_max(HOUR_US, 3).expect("an hour and 3 digits are within its bounds")
+}
+
 impl Group {
-    fn new(clients: u16) -> Self {
-        // Three digits, and it grows as needed: no latency is cut off.
-        let empty = || Histogram::new(3).expect("3 digits are within 0 to 5");
+    pub(crate) fn new(clients: u16) -> Self {
         Self {
             clients,
             sent: 0,
             admitted: 0,
             refused: 0,
-            errors: 0,
-            admitted_us: empty(),
-            refused_us: empty(),
+            failed: 0,
+            admitted_us: latencies(),
+            refused_us: latencies(),
             window: Duration::ZERO,
         }
     }
@@ -130,12 +100,11 @@ pub struct Outcome {
 
 impl Outcome {
     fn new(plan: &Plan) -> Self {
-        Self {
-            greedy: Group::new(u16::from(plan.greedy_rate > 0.0)),
-            polite: Group::new(plan.polite_clients),
-            late_us: Histogram::new(3).expect("3 digits are within 0 to 5"),
-            errors: Vec::new(),
-        }
+        Self::of(Group::new(u16::from(plan.greedy_rate > 0.0)), Group::new(plan.polite_clients))
+    }
+
+    pub(crate) fn of(greedy: Group, polite: Group) -> Self {
+        Self { greedy, polite, late_us: latencies(), errors: Vec::new() }
     }
 
     fn count(&mut self, sample: Sample) {
@@ -144,7 +113,6 @@ impl Outcome {
         group.window = group.window.max(sample.ended);
         let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         let latency = micros(sample.ended.saturating_sub(sample.arrival.at));
-        // An auto-resizing histogram of 64-bit values takes every value.
         match sample.answer {
             Answer::Admitted => {
                 group.admitted += 1;
@@ -155,7 +123,7 @@ impl Outcome {
                 group.refused_us.saturating_record(latency);
             }
             Answer::Wrong(error) => {
-                group.errors += 1;
+                group.failed += 1;
                 if self.errors.len() < 5 {
                     self.errors.push(error);
                 }
@@ -172,12 +140,6 @@ struct Sample {
     answer: Answer,
 }
 
-enum Answer {
-    Admitted,
-    Refused,
-    Wrong(String),
-}
-
 /// Sends the plan's load and waits for the last answer.
 ///
 /// The generator has threads and a runtime of its own, so that a busy service does not hold
@@ -185,20 +147,34 @@ enum Answer {
 ///
 /// # Errors
 ///
-/// When the plan is too large, or there is nothing to ask for. Failed requests are counted.
+/// When the plan is too large, or the system gives no thread. Failed requests are counted.
 pub async fn run(plan: Plan, address: SocketAddr, targets: Targets) -> anyhow::Result<Outcome> {
     let schedule = plan.schedule()?;
-    if targets.paths.is_empty() {
-        bail!("there is nothing to ask for");
-    }
+    apart("load", move || async move {
+        let start = Instant::now();
+        let due = arrivals(schedule, start)?;
+        Ok(generate(&plan, start, due, address, targets).await)
+    })
+    .await?
+}
+
+/// Runs a future on a thread and a runtime of its own, and returns what it comes to.
+///
+/// Cancel safe: dropped, it ends the future at its next `await`, and the thread with it.
+pub(crate) async fn apart<T, F>(
+    name: &str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> anyhow::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let start = Instant::now();
-    let due = arrivals(schedule, start)?;
     let (mut done, outcome) = oneshot::channel();
-    thread::Builder::new().name("load".into()).spawn(move || {
+    thread::Builder::new().name(name.into()).spawn(move || {
         let outcome = runtime.block_on(async {
             tokio::select! {
-                outcome = generate(&plan, start, due, address, &targets) => Some(outcome),
+                outcome = work() => Some(outcome),
                 () = done.closed() => None,
             }
         });
@@ -232,12 +208,9 @@ async fn generate(
     start: Instant,
     mut due: UnboundedReceiver<Arrival>,
     address: SocketAddr,
-    targets: &Targets,
+    targets: Targets,
 ) -> Outcome {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client = Client::builder(TokioExecutor::new()).build(connector);
-    let sender = Arc::new(Sender { client, address, start });
+    let shared = Arc::new((Caller::new(address), targets));
     let mut outcome = Outcome::new(plan);
     let mut on_their_way = JoinSet::new();
 
@@ -246,14 +219,12 @@ async fn generate(
             outcome.count(own(sample));
         }
         if on_their_way.len() >= MAX_IN_FLIGHT {
-            let answer = Answer::Wrong(format!("{MAX_IN_FLIGHT} requests were on their way"));
-            let now = start.elapsed();
-            outcome.count(Sample { arrival, left: now, ended: now, answer });
-            continue;
+            if let Some(sample) = on_their_way.join_next().await {
+                outcome.count(own(sample));
+            }
         }
-        let path = targets.paths[arrival.choice as usize % targets.paths.len()].clone();
-        let sender = Arc::clone(&sender);
-        on_their_way.spawn(async move { sender.send(arrival, &path).await });
+        let shared = Arc::clone(&shared);
+        on_their_way.spawn(async move { send(&shared.0, start, arrival, &shared.1).await });
     }
     while let Some(sample) = on_their_way.join_next().await {
         outcome.count(own(sample));
@@ -266,51 +237,20 @@ fn own(joined: Result<Sample, JoinError>) -> Sample {
     joined.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
-struct Sender {
-    client: Client<HttpConnector, Body>,
-    address: SocketAddr,
-    start: Instant,
-}
-
-impl Sender {
-    async fn send(&self, arrival: Arrival, path: &str) -> Sample {
-        let left = self.start.elapsed();
-        let answer = match timeout(ANSWER_WITHIN, self.ask(arrival.client, path)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => Answer::Wrong(format!("{path}: {error:#}")),
-            Err(_) => Answer::Wrong(format!("{path}: no answer within {ANSWER_WITHIN:?}")),
-        };
-        let ended = self.start.elapsed();
-        Sample { arrival, left, ended, answer }
-    }
-
-    async fn ask(&self, client: u16, path: &str) -> anyhow::Result<Answer> {
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority(self.address.to_string())
-            .path_and_query(path)
-            .build()?;
-        let name = if client == 0 { "greedy".to_owned() } else { format!("polite-{client}") };
-        let request = Request::get(uri).header(CLIENT_ID, name).body(Body::empty())?;
-        let response = self.client.request(request).await?;
-        let status = response.status();
-        // Read to the end also what is thrown away: a half-read answer costs its connection.
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok(match status {
-            StatusCode::OK if path.starts_with("/search") => {
-                // Every word comes from a product, so every search has something to find.
-                let found: SearchAnswer<IgnoredAny> = serde_json::from_slice(&body)?;
-                if found.count == 0 {
-                    Answer::Wrong(format!("{path}: found nothing"))
-                } else {
-                    Answer::Admitted
-                }
-            }
-            StatusCode::OK => Answer::Admitted,
-            StatusCode::TOO_MANY_REQUESTS => Answer::Refused,
-            other => Answer::Wrong(format!("{path}: {other}")),
-        })
-    }
+/// Sends one request and says when it left and how it ended.
+async fn send(caller: &Caller, start: Instant, arrival: Arrival, targets: &Targets) -> Sample {
+    let left = start.elapsed();
+    let (name, path) = match arrival.client {
+        0 => ("greedy".to_owned(), targets.broad(arrival.choice)),
+        number => (format!("polite-{number}"), targets.narrow(arrival.choice)),
+    };
+    // A request that waited here for too long does not even begin.
+    let time_left = (arrival.at + ANSWER_WITHIN).saturating_sub(left);
+    let answer = match timeout(time_left, caller.ask(&name, path)).await {
+        Ok(answer) => answer,
+        Err(_) => Answer::Wrong(format!("{path}: no answer within {ANSWER_WITHIN:?}")),
+    };
+    Sample { arrival, left, ended: start.elapsed(), answer }
 }
 
 #[cfg(test)]
@@ -318,8 +258,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_word_survives_the_query_string() {
-        assert_eq!(encode("serde_json-1.0~"), "serde_json-1.0~");
-        assert_eq!(encode("a b&c=d%+ü"), "a%20b%26c%3Dd%25%2B%C3%BC");
+    fn a_latency_of_seconds_is_counted_as_long_as_it_was() {
+        let plan = Plan {
+            duration: Duration::from_secs(1),
+            polite_clients: 1,
+            polite_rate: 1.0,
+            greedy_rate: 1.0,
+            seed: 1,
+        };
+        let mut outcome = Outcome::new(&plan);
+        let arrival = Arrival { at: Duration::from_secs(1), client: 1, choice: 0 };
+        let (left, ended) = (Duration::from_secs(3), Duration::from_secs(8));
+        outcome.count(Sample { arrival, left, ended, answer: Answer::Admitted });
+        let within = |found: u64, micros: u64| found.abs_diff(micros) * 1_000 <= micros;
+        assert!(within(outcome.polite.admitted_us.max(), 7_000_000));
+        assert!(within(outcome.late_us.max(), 2_000_000));
     }
 }

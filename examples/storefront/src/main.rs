@@ -4,9 +4,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use storefront::{
-    demo::{self, Ended, Signal, Source},
+    demo::{self, Ended, Source},
     gates::Limits,
-    plan::Plan,
+    plan::Load,
+    signal::Signal,
 };
 use tokio::runtime::Runtime;
 
@@ -22,7 +23,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ingest, serve, send load with one greedy client among polite ones, and print a table.
+    /// Ingest, serve, send load with one greedy client among polite ones, first to the bare
+    /// service and then behind Plimsoll, and print a table.
     ///
     /// Exit code 0: the greedy client was held to its rate, the others were untouched, nothing
     /// failed. 1: one of these is not so, or a step failed. 130: interrupted.
@@ -77,16 +79,16 @@ struct LimitArgs {
 
 #[derive(Debug, Args)]
 struct LoadArgs {
-    /// How long requests arrive, in seconds.
-    #[arg(long, value_name = "N", default_value = "12", value_parser = demo::seconds)]
+    /// How long requests arrive, in seconds, at the bare service and again behind Plimsoll.
+    #[arg(long, value_name = "N", default_value = "8", value_parser = demo::seconds)]
     seconds: Duration,
     /// Clients that stay under their rate: each sends half of it.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     polite: u16,
-    /// How many times its rate the greedy client sends.
-    #[arg(long, value_name = "TIMES", default_value_t = 10)]
+    /// How many times what the service answers the greedy client sends.
+    #[arg(long, value_name = "TIMES", default_value_t = 2)]
     greedy: u16,
-    /// The same seed draws the same load.
+    /// The same seed draws the same polite clients.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }
@@ -104,13 +106,12 @@ impl From<LimitArgs> for Limits {
 }
 
 impl LoadArgs {
-    fn plan(&self, limits: Limits) -> Plan {
-        let rate = f64::from(limits.rate);
-        Plan {
+    fn load(&self, limits: Limits) -> Load {
+        Load {
             duration: self.seconds,
             polite_clients: self.polite,
-            polite_rate: rate / 2.0,
-            greedy_rate: rate * f64::from(self.greedy),
+            polite_rate: f64::from(limits.rate) / 2.0,
+            overload: f64::from(self.greedy),
             seed: self.seed,
         }
     }
@@ -133,10 +134,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { source, limits, load, report } => {
             let limits = limits.into();
-            let plan = load.plan(limits);
-            match demo::run(source.into(), limits, plan, &report, Signal::received()).await? {
+            let load = load.load(limits);
+            match demo::run(source.into(), limits, load, &report, Signal::received()).await? {
                 Ended::Whole(report) if report.holds() => Ok(ExitCode::SUCCESS),
-                Ended::Whole(_) => Ok(ExitCode::FAILURE),
+                Ended::Whole(_) => {
+                    eprintln!("demo: failed, see the lines that say FAIL");
+                    Ok(ExitCode::FAILURE)
+                }
                 Ended::Stopped(signal) => {
                     println!("demo: {signal}; what had begun is finished, nothing is left behind");
                     Ok(signal.exit_code().into())

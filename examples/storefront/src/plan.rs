@@ -8,6 +8,51 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 /// The most requests of one run.
 pub const MAX_ARRIVALS: f64 = 200_000.0;
 
+/// What is to be sent, before it is known how much the service answers.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// How long arrivals go on.
+    pub duration: Duration,
+    /// Clients that stay under their rate.
+    pub polite_clients: u16,
+    /// Requests per second of each polite client.
+    pub polite_rate: f64,
+    /// How many times what the service answers the greedy client sends.
+    pub overload: f64,
+    /// The polite clients are the same for the same seed.
+    pub seed: u64,
+}
+
+impl Load {
+    /// The plan for a service that answers `capacity` requests per second. The greedy client
+    /// sends no more than [`MAX_ARRIVALS`] leaves it.
+    #[must_use]
+    pub fn plan(&self, capacity: f64) -> Plan {
+        let most = MAX_ARRIVALS / self.duration.as_secs_f64();
+        let left = most - self.polite_rate * f64::from(self.polite_clients);
+        Plan {
+            duration: self.duration,
+            polite_clients: self.polite_clients,
+            polite_rate: self.polite_rate,
+            greedy_rate: (capacity * self.overload).min(left).max(0.0).floor(),
+            seed: self.seed,
+        }
+    }
+
+    /// Whether the polite clients' part can be carried out, for whoever wants to know before
+    /// anything starts.
+    ///
+    /// # Errors
+    ///
+    /// When they send nothing, or more than [`MAX_ARRIVALS`] requests.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.plan(0.0).schedule()?.is_empty() {
+            bail!("the load must be at least one request (a rate of 0 sends none)");
+        }
+        Ok(())
+    }
+}
+
 /// Who sends how much, and for how long.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -34,18 +79,6 @@ pub(crate) struct Arrival {
 }
 
 impl Plan {
-    /// Whether the plan can be carried out, for whoever wants to know before anything starts.
-    ///
-    /// # Errors
-    ///
-    /// When it sends nothing, or more than [`MAX_ARRIVALS`] requests.
-    pub fn check(&self) -> anyhow::Result<()> {
-        if self.schedule()?.is_empty() {
-            bail!("the load must be at least one request (a rate of 0 sends none)");
-        }
-        Ok(())
-    }
-
     /// Every arrival of every client, in order of time.
     pub(crate) fn schedule(&self) -> anyhow::Result<Vec<Arrival>> {
         let seconds = self.duration.as_secs_f64();
@@ -63,6 +96,16 @@ impl Plan {
                 choice: draw.random(),
             });
         };
+        // First, so that they are the same whatever the greedy client sends.
+        for client in 1..=self.polite_clients {
+            // The gaps of a Poisson process are exponential. `1 - u` is never 0.
+            let gap = |draw: &mut SmallRng| -(1.0 - draw.random::<f64>()).ln() / self.polite_rate;
+            let mut at = gap(&mut draw);
+            while at < seconds {
+                add(at, client, &mut draw);
+                at += gap(&mut draw);
+            }
+        }
         if self.greedy_rate > 0.0 {
             let mut at = 0.0;
             for number in 1_u32.. {
@@ -71,15 +114,6 @@ impl Plan {
                 }
                 add(at, 0, &mut draw);
                 at = f64::from(number) / self.greedy_rate;
-            }
-        }
-        for client in 1..=self.polite_clients {
-            // The gaps of a Poisson process are exponential. `1 - u` is never 0.
-            let gap = |draw: &mut SmallRng| -(1.0 - draw.random::<f64>()).ln() / self.polite_rate;
-            let mut at = gap(&mut draw);
-            while at < seconds {
-                add(at, client, &mut draw);
-                at += gap(&mut draw);
             }
         }
         schedule.sort_by_key(|arrival| arrival.at);
@@ -91,14 +125,18 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan() -> Plan {
-        Plan {
+    fn load() -> Load {
+        Load {
             duration: Duration::from_secs(10),
             polite_clients: 20,
             polite_rate: 10.0,
-            greedy_rate: 200.0,
+            overload: 2.0,
             seed: 1,
         }
+    }
+
+    fn plan() -> Plan {
+        load().plan(100.0)
     }
 
     #[test]
@@ -108,6 +146,15 @@ mod tests {
         assert!(schedule.last().unwrap().at < plan().duration);
         assert_eq!(schedule, plan().schedule().unwrap());
         assert_ne!(schedule, Plan { seed: 2, ..plan() }.schedule().unwrap());
+    }
+
+    #[test]
+    fn what_the_greedy_client_sends_does_not_change_the_others() {
+        let polite = |plan: Plan| {
+            let schedule = plan.schedule().unwrap();
+            schedule.into_iter().filter(|arrival| arrival.client > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(polite(load().plan(100.0)), polite(load().plan(333.0)));
     }
 
     #[test]
@@ -128,9 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn the_greedy_client_sends_what_overloads_the_service_or_what_the_rest_leaves() {
+        assert_eq!(plan().greedy_rate, 200.0);
+        let most = load().plan(1e9);
+        // 200,000 in ten seconds, less 20 x 10 per second.
+        assert_eq!(most.greedy_rate, 19_800.0);
+        assert!(most.schedule().is_ok());
+    }
+
+    #[test]
     fn a_client_without_a_rate_never_arrives() {
         let none = Plan { greedy_rate: 0.0, polite_rate: 0.0, ..plan() };
         assert_eq!(none.schedule().unwrap(), []);
+        let none = Load { polite_rate: 0.0, ..load() };
         assert!(none.check().unwrap_err().to_string().contains("at least one request"));
+        let vast = Load { polite_rate: 1e6, ..load() };
+        assert!(vast.check().unwrap_err().to_string().contains("at most 200000 requests"));
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use axum::{Router, body::Body};
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use storefront::{
@@ -25,6 +25,9 @@ use tower::ServiceExt;
 /// More than any test here asks for.
 const PLENTY: Limits = Limits { rate: 1_000_000, burst: 1_000_000 };
 
+/// A request that does not say who sends it.
+const UNNAMED: &[u8] = b"GET /search?q=lamp HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
+
 fn store() -> Store {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/sample.jsonl");
     let database = Database::temporary().unwrap();
@@ -33,7 +36,7 @@ fn store() -> Store {
 }
 
 fn app(limits: Limits) -> Router {
-    router(store(), demo::recorder().unwrap(), limits).unwrap()
+    router(store(), demo::recorder().unwrap(), Some(limits)).unwrap()
 }
 
 fn get(path: &str) -> Request<Body> {
@@ -174,6 +177,80 @@ async fn a_client_id_that_is_none_is_a_400() {
     for id in [longest, HeaderValue::from_bytes("Zoë".as_bytes()).unwrap()] {
         assert_eq!(ask(&app, get_as(id, "/search?q=lamp")).await.0, StatusCode::OK);
     }
+}
+
+/// Asks under `client`'s name until it is refused, and returns that answer.
+async fn until_refused(app: &Router, client: &'static str) -> Response<Body> {
+    for _ in 0..100 {
+        let request = get_as(HeaderValue::from_static(client), "/search?q=lamp");
+        let response = app.clone().oneshot(request).await.unwrap();
+        if response.status() != StatusCode::OK {
+            return response;
+        }
+    }
+    panic!("100 requests passed a burst of 2 at 1/s");
+}
+
+#[tokio::test]
+async fn a_client_beyond_its_burst_is_a_429_that_says_when_to_come_back() {
+    let app = app(Limits { rate: 1, burst: 2 });
+    let response = until_refused(&app, "greedy").await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    let header = |name: &str| response.headers()[name].to_str().unwrap();
+    assert_eq!(header("retry-after"), "1");
+    assert_eq!(header("ratelimit-policy"), r#""default";q=2;w=2"#);
+    assert!(header("ratelimit").starts_with(r#""default";r="#));
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["error"], "more requests than one client may make");
+}
+
+#[tokio::test]
+async fn a_client_held_to_its_rate_takes_nothing_from_another() {
+    let app = app(Limits { rate: 1, burst: 2 });
+    until_refused(&app, "greedy").await;
+    let polite = get_as(HeaderValue::from_static("polite"), "/search?q=lamp");
+    let response = app.clone().oneshot(polite).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["ratelimit"], r#""default";r=1;t=1"#);
+    // By its address, if it does not say who it is: a third client.
+    let unnamed = raw(&Server::start(app).await.unwrap(), UNNAMED).await;
+    assert!(unnamed.starts_with("HTTP/1.1 200 "), "{unnamed}");
+}
+
+#[tokio::test]
+async fn what_the_gate_refused_is_among_the_metrics() {
+    let app = app(Limits { rate: 1, burst: 2 });
+    until_refused(&app, "greedy").await;
+    let response = app.oneshot(get("/metrics")).await.unwrap();
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    let text = std::str::from_utf8(&text).unwrap();
+    for series in [
+        r#"plimsoll_refused_total{gate="per-client",by="token bucket",reason="rate"}"#,
+        r#"plimsoll_outcomes_total{gate="per-client",outcome="success"}"#,
+        r#"storefront_requests_total{route="/search",status="429"}"#,
+    ] {
+        assert!(text.contains(series), "{series} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_zero_refuses_everybody_and_a_bare_service_nobody() {
+    let closed = app(Limits { rate: 20, burst: 0 });
+    assert_eq!(ask(&closed, get("/search?q=lamp")).await.0, StatusCode::TOO_MANY_REQUESTS);
+    let bare = router(store(), demo::recorder().unwrap(), None).unwrap();
+    for _ in 0..100 {
+        let response = bare.clone().oneshot(get("/search?q=lamp")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(!response.headers().contains_key("ratelimit"));
+    }
+}
+
+#[tokio::test]
+async fn a_rate_beyond_reason_is_an_error_that_states_the_rule() {
+    let limits = Limits { rate: u32::MAX, burst: 1 };
+    let said = router(store(), demo::recorder().unwrap(), Some(limits)).unwrap_err().to_string();
+    assert!(said.starts_with("rate must be at most 1000000000 per second"), "{said}");
 }
 
 #[tokio::test]
