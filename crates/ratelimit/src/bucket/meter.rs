@@ -4,8 +4,8 @@
 use super::{
     dial::{Dial, Version},
     line::{Hall, Joined, Turn},
-    scale::{Kind, Rate, Scale},
-    state::{BucketState, BucketTicket, Word},
+    scale::{Kind, Rate, Scale, Wait},
+    state::{BucketState, BucketTicket, Taken, Word},
 };
 use crate::sync::{Mutex, MutexGuard};
 use plimsoll_core::{QuotaState, Reason, Rejected, Tick};
@@ -61,7 +61,7 @@ impl Meter {
         now: Tick,
         n: u32,
     ) -> Result<BucketTicket, Rejected> {
-        self.try_take_by(state, now, n, |_, _, _| n)
+        self.try_take_by(state, now, n, |_, _, _| n).map_err(|wait| self.refusal(wait))
     }
 
     /// Takes `most` tokens, or as many as there are, but at least `least`.
@@ -72,57 +72,58 @@ impl Meter {
         least: u32,
         most: u32,
     ) -> Result<BucketTicket, Rejected> {
-        self.try_take_by(state, now, least, |scale, empty, clock| {
+        let some = |scale: &Scale, empty, clock| {
+            // The division only where it matters: other threads want the word.
+            if scale.level(empty, clock) >= scale.cost(most) {
+                return most;
+            }
             scale.tokens(empty, clock).clamp(least, most)
-        })
+        };
+        self.try_take_by(state, now, least, some).map_err(|wait| self.refusal(wait))
     }
 
     /// Takes as many as `how_many` says of the bucket as it is, or `least` if
     /// that has to be decided under the lock.
-    #[inline]
+    #[inline(always)]
     fn try_take_by(
         &self,
         state: &BucketState,
         now: Tick,
         least: u32,
         how_many: impl Fn(&Scale, u64, u64) -> u32,
-    ) -> Result<BucketTicket, Rejected> {
+    ) -> Result<BucketTicket, Wait> {
         // A decision is made at the moment at which the word is replaced. The
         // scale was the right one then, because turning the dial changes the
         // word; whoever sleeps through several turns could be fooled only by a
         // mark that has come back to the same 63 bits. A refusal is made at the
         // moment of the second look at the dial.
         let Some((version, scale, mut word)) = self.dial.read_with(|| state.load()) else {
-            return self.try_take_locked(state, now, least);
+            return self.try_take_locked(state, now, least).into_result();
         };
         let clock = scale.at(now);
         loop {
             if word.somebody_waits() {
-                return self.try_take_locked(state, now, least);
+                break;
             }
             let n = how_many(&scale, word.empty_mark(), clock);
             let cost = scale.cost(n);
             let empty = match scale.take(word.empty_mark(), clock, cost) {
                 Ok(empty) => empty,
-                Err(passes) => return Err(self.refusal(&scale, cost, passes, now)),
+                Err(passes) => return Err(scale.wait(cost, passes, now)),
             };
             match state.replace_mark(word, empty) {
                 Ok(()) => return Ok(BucketTicket::new(n, version, empty)),
                 Err(seen) if self.dial.is_at(version) => word = seen,
-                Err(_) => return self.try_take_locked(state, now, least),
+                Err(_) => break,
             }
         }
+        self.try_take_locked(state, now, least).into_result()
     }
 
     /// [`try_take`](Self::try_take) when somebody waits or the dial is being
     /// turned.
     #[cold]
-    fn try_take_locked(
-        &self,
-        state: &BucketState,
-        now: Tick,
-        n: u32,
-    ) -> Result<BucketTicket, Rejected> {
+    fn try_take_locked(&self, state: &BucketState, now: Tick, n: u32) -> Taken {
         let mut settings = self.lock();
         let version = self.dial.version();
         let scale = self.dial.read();
@@ -131,8 +132,8 @@ impl Meter {
         drop(settings);
         wakers.wake();
         match taken {
-            Ok(empty) => Ok(BucketTicket::new(n, version, empty)),
-            Err((_, passes)) => Err(self.refusal(&scale, scale.cost(n), passes, now)),
+            Ok(empty) => Taken::ticket(BucketTicket::new(n, version, empty)),
+            Err((_, passes)) => Taken::not_before(scale.wait(scale.cost(n), passes, now)),
         }
     }
 
@@ -163,13 +164,9 @@ impl Meter {
         }
     }
 
-    #[cold]
-    fn refusal(&self, scale: &Scale, cost: u64, passes: u64, now: Tick) -> Rejected {
-        let refusal = Rejected::new(Reason::Rate, self.name);
-        match scale.until(passes, now) {
-            Some(nanos) if scale.ever_fits(cost) => refusal.retry_in_nanos(nanos),
-            _ => refusal,
-        }
+    #[inline]
+    fn refusal(&self, Wait(nanos): Wait) -> Rejected {
+        Rejected::new(Reason::Rate, self.name).retry_in_nanos(nanos)
     }
 
     /// Takes `n` tokens or joins the line for them.
@@ -194,7 +191,7 @@ impl Meter {
             let due = scale.until(passes, now).filter(|_| scale.ever_fits(scale.cost(n)));
             let in_time = due.is_some_and(|nanos| now + Duration::from_nanos(nanos) <= deadline);
             if !in_time || settings.hall.is_full(state) {
-                break Err(self.refusal(&scale, scale.cost(n), passes, now));
+                break Err(self.refusal(scale.wait(scale.cost(n), passes, now)));
             }
             // The mark that was too late is in the very word that gets the bit.
             if word.somebody_waits() || state.close(word).is_ok() {
@@ -202,7 +199,7 @@ impl Meter {
                     .hall
                     .join(state, n, deadline)
                     .map(Joined::InLine)
-                    .ok_or_else(|| self.refusal(&scale, scale.cost(n), passes, now));
+                    .ok_or_else(|| self.refusal(scale.wait(scale.cost(n), passes, now)));
             }
         };
         drop(settings);

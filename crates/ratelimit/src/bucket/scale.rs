@@ -23,6 +23,10 @@ const DEPTH: u64 = 1 << 61;
 const LAST: u64 = 1 << 62;
 /// `speed` is in units per nanosecond × 2^63.
 const SPEED: u32 = 63;
+/// The speed at which a unit is a nanosecond, as it is wherever tokens come a
+/// whole number of nanoseconds apart. Products that change nothing are skipped:
+/// a branch that is foreseen costs nothing, and everybody waits for a product.
+const ONE: u64 = 1 << SPEED;
 /// How far behind the line may fall and still catch up: timers are late by a
 /// millisecond or two, and a busy machine is later.
 const CATCH_UP: u64 = 10_000_000;
@@ -74,6 +78,10 @@ pub(super) struct Scale {
     pub(super) paces: bool,
 }
 
+/// Nanoseconds that a request would have to wait; the most there are for never.
+#[derive(Clone, Copy)]
+pub(super) struct Wait(pub(super) u64);
+
 impl Scale {
     pub(super) fn new(rate: Rate, kind: Kind) -> Self {
         let (most, burst) = match kind {
@@ -103,20 +111,34 @@ impl Scale {
     /// The clock in units.
     #[inline]
     pub(super) fn at(&self, now: Tick) -> u64 {
-        let nanos = now.as_nanos().min(LAST);
-        ORIGIN + narrow((u128::from(nanos) * u128::from(self.speed)) >> SPEED)
+        let nanos = now.as_nanos();
+        if nanos > LAST {
+            return end(self.speed);
+        }
+        ORIGIN + if self.speed == ONE { nanos } else { units(nanos, self.speed) }
     }
 
     /// How long until the clock reads `mark`: never too short, and at most a
     /// nanosecond too long. `None` if it never does.
+    #[inline]
     pub(super) fn until(&self, mark: u64, now: Tick) -> Option<u64> {
-        if self.speed == 0 {
-            return (mark <= ORIGIN).then_some(0);
-        }
-        let units = u128::from(mark.saturating_sub(ORIGIN));
-        let round_up = (1_u128 << self.shift) - 1;
-        let nanos = (units * u128::from(self.inverse) + round_up) >> self.shift;
-        u64::try_from(nanos).ok().map(|nanos| nanos.saturating_sub(now.as_nanos()))
+        let units = mark.saturating_sub(ORIGIN);
+        let nanos = match self.speed {
+            ONE => units,
+            0 if units > 0 => return None,
+            _ => nanos(units, self.inverse, self.shift)?,
+        };
+        Some(nanos.saturating_sub(now.as_nanos()))
+    }
+
+    /// How long until a request passes that was refused and comes next: when the
+    /// clock reads `passes`, if it ever fits.
+    #[inline]
+    pub(super) fn wait(&self, cost: u64, passes: u64, now: Tick) -> Wait {
+        // What never fits waits as if nothing came in.
+        let fits = self.ever_fits(cost);
+        let (speed, passes) = if fits { (self.speed, passes) } else { (0, u64::MAX) };
+        Wait(Self { speed, ..*self }.until(passes, now).unwrap_or(u64::MAX))
     }
 
     /// What `n` tokens cost in units.
@@ -138,18 +160,23 @@ impl Scale {
     }
 
     /// Whether a request of this cost can ever pass.
+    #[inline]
     pub(super) fn ever_fits(&self, cost: u64) -> bool {
-        self.upfront(cost) <= self.depth && (self.paces || cost <= DEPTH)
+        self.upfront(cost) <= self.depth
     }
 
     /// Takes a request's cost out of a bucket that was last empty at `empty`.
     /// Returns the new empty mark, or the reading of the clock at which the
-    /// request would pass.
+    /// request would pass, if it [ever fits](Self::ever_fits).
     #[inline]
     pub(super) fn take(&self, empty: u64, clock: u64, cost: u64) -> Result<u64, u64> {
-        let base = empty.max(clock.saturating_sub(self.depth));
-        let passes = base.saturating_add(self.upfront(cost));
-        if passes <= clock { Ok(base + cost) } else { Err(passes) }
+        // The clock is what comes last: nothing that can be done without it
+        // waits for it.
+        let passes = empty.saturating_add(self.upfront(cost));
+        if passes > clock || !self.ever_fits(cost) {
+            return Err(passes);
+        }
+        Ok(empty.max(clock.saturating_sub(self.depth)) + cost)
     }
 
     /// [`take`](Self::take) for the one in front of a line.
@@ -200,6 +227,26 @@ impl Scale {
             clock - narrow(level.min(u128::from(self.depth)))
         }
     }
+}
+
+/// How many units come in so many nanoseconds.
+#[inline]
+fn units(nanos: u64, speed: u64) -> u64 {
+    // `(nanos * speed) >> SPEED`, as the upper half of a product.
+    narrow((u128::from(nanos << 1) * u128::from(speed)) >> (SPEED + 1))
+}
+
+/// The clock from [`LAST`] on.
+#[cold]
+fn end(speed: u64) -> u64 {
+    ORIGIN + units(LAST, speed)
+}
+
+/// How many nanoseconds it takes until so many units have come in.
+#[inline(never)]
+fn nanos(units: u64, inverse: u64, shift: u32) -> Option<u64> {
+    let round_up = (1_u128 << shift) - 1;
+    u64::try_from((u128::from(units) * u128::from(inverse) + round_up) >> shift).ok()
 }
 
 /// All callers show that it fits.

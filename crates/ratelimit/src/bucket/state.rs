@@ -1,6 +1,6 @@
 //! The one word of a bucket.
 
-use super::dial::Version;
+use super::{dial::Version, scale::Wait};
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
 
@@ -113,5 +113,27 @@ impl BucketTicket {
     /// Whether its mark still means what it meant.
     pub(super) fn is_of(&self, version: Version) -> bool {
         self.version == short(version)
+    }
+}
+
+/// A ticket, or one for no tokens with a [`Wait`] instead of a mark.
+///
+/// Fits two registers. A `Result` would come back in memory, and callers that
+/// inline the way without the lock would then go through memory on it as well.
+pub(super) struct Taken(BucketTicket);
+
+impl Taken {
+    pub(super) fn ticket(ticket: BucketTicket) -> Self {
+        debug_assert!(ticket.n > 0);
+        Self(ticket)
+    }
+
+    pub(super) fn not_before(Wait(nanos): Wait) -> Self {
+        Self(BucketTicket { empty: nanos, ..BucketTicket::NOTHING })
+    }
+
+    #[inline]
+    pub(super) fn into_result(self) -> Result<BucketTicket, Wait> {
+        if self.0.n == 0 { Err(Wait(self.0.empty)) } else { Ok(self.0) }
     }
 }
