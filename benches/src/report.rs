@@ -21,8 +21,9 @@ slows down slows all of them. A round is a fixed number of operations, about 4 m
 eighth of that to warm up. On two threads both work on one object, start together, and each \
 figure is nanoseconds per operation as one thread sees it, the mean of the two. A round is dropped \
 if a thread waited for a CPU for 1 % of it or more (`/proc/thread-self/schedstat`): otherwise the \
-threads may have run one after the other, and contention looks cheap. Figures are medians of the \
-kept rounds, quartiles in brackets; the ratio is peer ÷ ours, so above 1 ours is faster. What every \
+threads may have run one after the other, and contention looks cheap. Of each limiter that many \
+threads share there are eight copies that take turns, because where one happens to lie in memory \
+decides a fifth of what two threads pay for it. Figures are medians of the kept rounds, quartiles in brackets; the ratio is peer ÷ ours, so above 1 ours is faster. What every \
 operation answers is counted: a bucket that should admit and ran dry stops the run. Memory is the \
 growth of resident memory per key, each subject in a process of its own.
 ";

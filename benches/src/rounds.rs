@@ -47,39 +47,67 @@ pub(crate) enum Expect {
     Refused,
 }
 
-/// One contestant: its name, and a lane for each thread that takes part.
+/// One contestant: its name, and several of it that take turns, each with a lane
+/// for each thread that takes part.
 pub(crate) struct Subject {
     pub(crate) name: String,
-    lanes: Vec<Option<Box<dyn Lane>>>,
+    copies: Vec<Lanes>,
+    next: usize,
 }
+
+type Lanes = Vec<Option<Box<dyn Lane>>>;
 
 /// The most threads that a round has.
 pub(crate) const THREADS: usize = 2;
 
+/// How many of a small object take turns. Where one happens to lie in memory
+/// decides a fifth of what two threads pay for it.
+const COPIES: usize = 8;
+
 impl Subject {
-    /// One object that all threads share. `op` answers whether it was admitted.
-    pub(crate) fn shared<T, F>(name: &str, object: T, op: F) -> Self
+    /// An object that all threads share. `op` answers whether it was admitted.
+    pub(crate) fn shared<T, F>(name: &str, mut make: impl FnMut() -> T, op: F) -> Self
     where
         T: Send + Sync + 'static,
         F: Fn(&T) -> bool + Clone + Send + 'static,
     {
-        let object = Arc::new(Apart(object));
-        Self::per_thread(name, |_| {
-            let (object, op) = (object.clone(), op.clone());
-            // The compiler must look at the object anew for each operation.
-            move || op(black_box(&object.0))
+        Self::copied(name, || {
+            let (object, op) = (Arc::new(Apart(make())), op.clone());
+            move |_| {
+                let (object, op) = (object.clone(), op.clone());
+                // The compiler must look at the object anew for each operation.
+                move || op(black_box(&object.0))
+            }
         })
     }
 
-    /// An operation per thread, which may own what a thread would own: a clone
-    /// of a service, its place in a sequence of keys.
-    pub(crate) fn per_thread<F>(name: &str, mut lane: impl FnMut(usize) -> F) -> Self
+    /// Like [`shared`](Self::shared) for objects that each thread holds in its
+    /// own way: `make` makes one, and a lane for each thread out of it.
+    pub(crate) fn copied<F, L>(name: &str, mut make: impl FnMut() -> L) -> Self
+    where
+        F: FnMut() -> bool + Send + 'static,
+        L: FnMut(usize) -> F,
+    {
+        let copies = (0..COPIES).map(|_| lanes(make())).collect();
+        Self { name: name.into(), copies, next: 0 }
+    }
+
+    /// Only one, of something large: an operation per thread, which may own what
+    /// a thread would own, such as its place in a sequence of keys.
+    pub(crate) fn per_thread<F>(name: &str, lane: impl FnMut(usize) -> F) -> Self
     where
         F: FnMut() -> bool + Send + 'static,
     {
-        let boxed = |i| Some(Box::new(Each(Apart(lane(i)))) as Box<dyn Lane>);
-        Self { name: name.into(), lanes: (0..THREADS).map(boxed).collect() }
+        Self { name: name.into(), copies: vec![lanes(lane)], next: 0 }
     }
+}
+
+fn lanes<F>(mut lane: impl FnMut(usize) -> F) -> Lanes
+where
+    F: FnMut() -> bool + Send + 'static,
+{
+    let boxed = |i| Some(Box::new(Each(Apart(lane(i)))) as Box<dyn Lane>);
+    (0..THREADS).map(boxed).collect()
 }
 
 /// What a caller has in hand afterwards. The refusal is built, not only told
@@ -151,13 +179,16 @@ impl Crew {
         let arrived = Arc::new(AtomicUsize::new(0));
         let gone = || format!("a round of {} panicked", subject.name);
         let crew = &self.members[..threads];
-        for ((jobs, _), lane) in crew.iter().zip(&mut subject.lanes) {
+        let copies = subject.copies.len();
+        let lanes = &mut subject.copies[subject.next % copies];
+        subject.next += 1;
+        for ((jobs, _), lane) in crew.iter().zip(&mut *lanes) {
             let lane = lane.take().with_context(gone)?;
             let job = Job { lane, ops, threads, arrived: arrived.clone() };
             jobs.send(job).ok().with_context(gone)?;
         }
         let mut round = Round { ns: 0.0, clean: true, admitted: 0 };
-        for ((_, answers), place) in crew.iter().zip(&mut subject.lanes) {
+        for ((_, answers), place) in crew.iter().zip(lanes) {
             let (lane, part) = answers.recv().with_context(gone)?;
             *place = Some(lane);
             round.ns += part.took.as_secs_f64() * 1e9 / ops as f64 / threads as f64;
@@ -218,8 +249,7 @@ mod tests {
 
     #[test]
     fn a_round_runs_every_lane_the_same_number_of_times() {
-        let counter = AtomicUsize::new(0);
-        let mut subject = Subject::shared("counter", counter, |counter| {
+        let mut subject = Subject::shared("counter", AtomicUsize::default, |counter| {
             counter.fetch_add(1, Ordering::Relaxed) % 2 == 0
         });
         let crew = Crew::new().unwrap();
@@ -229,6 +259,25 @@ mod tests {
         // Half of all are even; warming up shifts each lane's share by at most its own.
         assert!((700..=900).contains(&two.admitted), "{}", two.admitted);
         assert!(two.ns > 0.0);
+    }
+
+    #[test]
+    fn the_copies_of_a_subject_take_turns() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mut made = 0;
+        let make = || {
+            made += 1;
+            (made, asked.clone())
+        };
+        let mut subject = Subject::shared("copies", make, |(copy, asked)| {
+            asked.fetch_or(1 << copy, Ordering::Relaxed);
+            true
+        });
+        let crew = Crew::new().unwrap();
+        for _ in 0..COPIES {
+            crew.round(&mut subject, 1, 8).unwrap();
+        }
+        assert_eq!(asked.load(Ordering::Relaxed).count_ones() as usize, COPIES);
     }
 
     #[test]

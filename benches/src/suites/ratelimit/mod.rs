@@ -19,7 +19,10 @@ pub(super) const SUITE: Suite = Suite {
     about: "Rate limits, asked once per operation, through the calls that users make. Limits are \
             set so high, or so low, that every operation is admitted, or every one refused. \
             pingora-limits counts and leaves the decision to its caller; tower-resilience can be \
-            asked as a service only; the mutex bucket and the floors are written in this suite.",
+            asked as a service only, for which it boxes a future; the mutex bucket, and clock and \
+            atomic word alone, are written in this suite. leaky-bucket, pingora-limits, ratelimit, \
+            tower-resilience and the mutex bucket read the system's clock, governor and ours the \
+            processor's.",
     packages: &[
         "governor",
         "leaky-bucket",
@@ -43,7 +46,7 @@ fn run(bench: &mut Bench) -> Result<()> {
 
 /// For reference: every gate that reads the time pays for one of these.
 fn clocks() -> Group {
-    let ours = Subject::shared("default clock", DefaultClock::new(), |clock| {
+    let ours = Subject::shared("default clock", DefaultClock::new, |clock| {
         black_box(clock.now()).as_nanos() > 0
     });
     let std = Subject::per_thread("Instant::now()", |_| {
@@ -70,7 +73,7 @@ fn allowed() -> Group {
         .peer(peers::pingora())
         .peer(peers::resilience())
         .peer(peers::mutex_bucket())
-        .peer(peers::floor())
+        .peer(peers::least())
 }
 
 fn refused() -> Group {
@@ -83,7 +86,7 @@ fn refused() -> Group {
         .peer(peers::ratelimit_refusing())
         .peer(peers::resilience_refusing())
         .peer(peers::mutex_bucket_refusing())
-        .peer(peers::floor_refusing())
+        .peer(peers::least_refusing())
 }
 
 fn windows() -> Group {

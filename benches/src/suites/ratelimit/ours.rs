@@ -12,12 +12,12 @@ fn bucket() -> TokenBucket {
 }
 
 pub(super) fn token_bucket() -> Subject {
-    Subject::shared("token bucket allowed", bucket(), |bucket| admitted(bucket.try_acquire()))
+    Subject::shared("token bucket allowed", bucket, |bucket| admitted(bucket.try_acquire()))
 }
 
 pub(super) fn leased() -> Subject {
-    let bucket = bucket().leased(64);
-    Subject::shared("token bucket leased", bucket, |bucket| admitted(bucket.try_acquire()))
+    let leased = || bucket().leased(64);
+    Subject::shared("token bucket leased", leased, |bucket| admitted(bucket.try_acquire()))
 }
 
 /// As any gate is asked: a permit, held for the work, finished with its outcome.
@@ -32,29 +32,32 @@ pub(super) fn finished<C: ?Sized, G: Admit<C>>(gate: &G, cx: &C) -> bool {
 }
 
 pub(super) fn permit() -> Subject {
-    Subject::shared("token bucket allowed, permit", bucket(), |bucket| finished(bucket, &()))
+    Subject::shared("token bucket allowed, permit", bucket, |bucket| finished(bucket, &()))
 }
 
 pub(super) fn tuple_of_three() -> Subject {
-    let gates = (bucket(), bucket(), bucket());
+    let gates = || (bucket(), bucket(), bucket());
     Subject::shared("three token buckets, tuple and permit", gates, |gates| finished(gates, &()))
 }
 
 pub(super) fn refusing() -> Subject {
-    let bucket = TokenBucket::per_hour(1).burst(1);
-    // Finding the length of a round spends the one token.
-    Subject::shared("token bucket refused", bucket, |bucket| admitted(bucket.try_acquire()))
+    let empty = || {
+        let bucket = TokenBucket::per_hour(1);
+        admitted(bucket.try_acquire());
+        bucket
+    };
+    Subject::shared("token bucket refused", empty, |bucket| admitted(bucket.try_acquire()))
 }
 
 /// As many in this time as two threads cannot reach.
 pub(super) const WINDOW: (u32, Duration) = (100_000, Duration::from_micros(100));
 
 pub(super) fn exact_window() -> Subject {
-    let window = SlidingWindow::new(WINDOW.0, WINDOW.1);
+    let window = || SlidingWindow::new(WINDOW.0, WINDOW.1);
     Subject::shared("sliding window, exact", window, |window| admitted(window.try_acquire()))
 }
 
 pub(super) fn approximate_window() -> Subject {
-    let window = SlidingWindow::approximate(WINDOW.0, WINDOW.1);
+    let window = || SlidingWindow::approximate(WINDOW.0, WINDOW.1);
     Subject::shared("sliding window, approximate", window, |window| admitted(window.try_acquire()))
 }

@@ -11,6 +11,7 @@ use std::{
     future::{Ready, ready},
     hint::black_box,
     num::NonZeroU32,
+    pin::Pin,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -31,19 +32,19 @@ pub(super) fn governor_quota() -> Quota {
 }
 
 pub(super) fn governor() -> Subject {
-    governor_of("governor", RateLimiter::direct(governor_quota()))
+    governor_of("governor", || RateLimiter::direct(governor_quota()))
 }
 
 /// So many limiters, asked one after the other.
 pub(super) fn governors<const N: usize>(name: &str) -> Subject {
-    let limiters: [_; N] = std::array::from_fn(|_| RateLimiter::direct(governor_quota()));
+    let limiters = || std::array::from_fn(|_| RateLimiter::direct(governor_quota()));
     Subject::shared(name, limiters, |limiters: &[DefaultDirectRateLimiter; N]| {
         limiters.iter().all(|limiter| admitted(limiter.check()))
     })
 }
 
-fn governor_of(name: &str, limiter: DefaultDirectRateLimiter) -> Subject {
-    Subject::shared(name, limiter, |limiter| admitted(limiter.check()))
+fn governor_of(name: &str, make: fn() -> DefaultDirectRateLimiter) -> Subject {
+    Subject::shared(name, make, |limiter| admitted(limiter.check()))
 }
 
 fn governor_empty() -> DefaultDirectRateLimiter {
@@ -53,40 +54,40 @@ fn governor_empty() -> DefaultDirectRateLimiter {
 }
 
 pub(super) fn governor_refusing() -> Subject {
-    governor_of("governor", governor_empty())
+    governor_of("governor", governor_empty)
 }
 
 /// Its refusal computes the time to wait when asked, with another look at the
 /// clock. This is what an answer with Retry-After costs.
 pub(super) fn governor_refusing_and_asked_when() -> Subject {
     use governor::clock::{Clock as _, DefaultClock};
-    let object = (governor_empty(), DefaultClock::default());
-    Subject::shared("governor, and the time to wait", object, |(limiter, clock)| {
+    let both = || (governor_empty(), DefaultClock::default());
+    Subject::shared("governor, and the time to wait", both, |(limiter, clock)| {
         limiter.check().map_err(|refusal| black_box(refusal.wait_time_from(clock.now()))).is_ok()
     })
 }
 
-fn leaky_bucket_of(limiter: leaky_bucket::RateLimiter) -> Subject {
-    Subject::shared("leaky-bucket", limiter, |limiter| limiter.try_acquire(1))
+fn leaky_bucket_of(builder: &leaky_bucket::Builder) -> Subject {
+    Subject::shared("leaky-bucket", || builder.build(), |limiter| limiter.try_acquire(1))
 }
 
 pub(super) fn leaky_bucket() -> Subject {
     let all = u32::MAX as usize;
     let mut builder = leaky_bucket::RateLimiter::builder();
     builder.max(all).initial(all).refill(RATE as usize).interval(Duration::from_secs(1));
-    leaky_bucket_of(builder.build())
+    leaky_bucket_of(&builder)
 }
 
 pub(super) fn leaky_bucket_refusing() -> Subject {
     let mut builder = leaky_bucket::RateLimiter::builder();
-    leaky_bucket_of(builder.max(1).initial(0).refill(1).interval(HOUR).build())
+    leaky_bucket_of(builder.max(1).initial(0).refill(1).interval(HOUR))
 }
 
-fn ratelimit_of<C>(name: &str, limiter: ratelimit::Ratelimiter<C>) -> Subject
+fn ratelimit_of<C>(name: &str, make: impl Fn() -> ratelimit::Ratelimiter<C>) -> Subject
 where
     C: ratelimit::Clock + Send + Sync + 'static,
 {
-    Subject::shared(name, limiter, |limiter| admitted(limiter.try_wait()))
+    Subject::shared(name, make, |limiter| admitted(limiter.try_wait()))
 }
 
 /// Ours, as it wants clocks: what is left is the limiter's own doing.
@@ -106,23 +107,25 @@ pub(super) fn ratelimit() -> [Subject; 2] {
         let builder = builder.max_tokens(all).initial_available(all);
         builder.build().expect("a rate, a burst and no more tokens than that")
     }
-    let rate = RATE.into();
-    let ours = ratelimit::Builder::with_clock(rate, OurClock(DefaultClock::new()));
+    let rate = u64::from(RATE);
+    let ours = || ratelimit::Builder::with_clock(rate, OurClock(DefaultClock::new()));
     [
-        ratelimit_of("ratelimit", ample(ratelimit::Ratelimiter::builder(rate))),
-        ratelimit_of("ratelimit, our clock", ample(ours)),
+        ratelimit_of("ratelimit", || ample(ratelimit::Ratelimiter::builder(rate))),
+        ratelimit_of("ratelimit, our clock", || ample(ours())),
     ]
 }
 
 pub(super) fn ratelimit_refusing() -> Subject {
-    let builder = ratelimit::Ratelimiter::builder(1).period(HOUR);
-    ratelimit_of("ratelimit", builder.build().expect("a rate and a period"))
+    ratelimit_of("ratelimit", || {
+        let builder = ratelimit::Ratelimiter::builder(1).period(HOUR);
+        builder.build().expect("a rate and a period")
+    })
 }
 
 /// It estimates how often a key was seen; whoever asks must compare with a
 /// limit. It refuses nothing.
 pub(super) fn pingora() -> Subject {
-    let rate = pingora_limits::rate::Rate::new(Duration::from_secs(1));
+    let rate = || pingora_limits::rate::Rate::new(Duration::from_secs(1));
     Subject::shared("pingora-limits (counts only)", rate, |rate| {
         black_box(rate.observe(&black_box(7_u64), 1)) >= 0
     })
@@ -130,21 +133,27 @@ pub(super) fn pingora() -> Subject {
 
 type Inner = tower::util::ServiceFn<fn(()) -> Ready<Result<(), Infallible>>>;
 
+/// One request through a service that is ready and answers at once.
+fn ask<S: Service<(), Future: Unpin>>(service: &mut S) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(())) = service.poll_ready(&mut cx) else { return false };
+    match Pin::new(&mut service.call(())).poll(&mut cx) {
+        Poll::Ready(result) => admitted(result),
+        Poll::Pending => false,
+    }
+}
+
 /// Its limiter is private: what users call is the service. Each thread has its
 /// own clone, as a server's connections have, and all share one limiter.
 fn resilience_of(name: &str, layer: &RateLimiterLayer) -> Subject {
-    let inner: Inner = service_fn(|()| ready(Ok(())));
-    let service = layer.layer(inner);
-    Subject::per_thread(name, |_| {
-        let mut service = service.clone();
-        move || {
-            let mut cx = Context::from_waker(Waker::noop());
-            let Poll::Ready(Ok(())) = service.poll_ready(&mut cx) else { return false };
-            let mut future = service.call(());
-            match future.as_mut().poll(&mut cx) {
-                Poll::Ready(result) => admitted(result),
-                Poll::Pending => false,
-            }
+    Subject::copied(name, || {
+        let inner: Inner = service_fn(|()| ready(Ok(())));
+        let service = layer.layer(inner);
+        // Spends the one token of a limiter that is to refuse.
+        ask(&mut service.clone());
+        move |_| {
+            let mut service = service.clone();
+            move || ask(&mut service)
         }
     })
 }
@@ -161,7 +170,6 @@ pub(super) fn resilience_refusing() -> Subject {
         .timeout_duration(Duration::ZERO)
         .burst_size(0)
         .build();
-    // Finding the length of a round spends the one token.
     resilience_of("tower-resilience (service)", &layer.expect("a rate and a burst"))
 }
 
@@ -187,9 +195,8 @@ struct MutexBucket {
 }
 
 fn mutex_bucket_of(rate: f64, burst: f64) -> Subject {
-    let state = Mutex::new((burst, Instant::now()));
-    let bucket = MutexBucket { rate, burst, state };
-    Subject::shared("mutex bucket", bucket, |bucket| {
+    let make = move || MutexBucket { rate, burst, state: Mutex::new((burst, Instant::now())) };
+    Subject::shared("mutex bucket", make, |bucket: &MutexBucket| {
         let mut state = bucket.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let earned = now.saturating_duration_since(state.1).as_secs_f64() * bucket.rate;
@@ -212,9 +219,9 @@ pub(super) fn mutex_bucket_refusing() -> Subject {
 
 /// The least that a limiter in one shared word can cost: read the clock, change
 /// the word.
-pub(super) fn floor() -> Subject {
-    let object = (DefaultClock::new(), AtomicU64::new(0));
-    Subject::shared("floor: clock and CAS", object, |(clock, word)| {
+pub(super) fn least() -> Subject {
+    let parts = || (DefaultClock::new(), AtomicU64::new(0));
+    Subject::shared("clock and CAS alone", parts, |(clock, word)| {
         let now = clock.now().as_nanos();
         let mut seen = word.load(Ordering::Relaxed);
         loop {
@@ -228,9 +235,9 @@ pub(super) fn floor() -> Subject {
 }
 
 /// The least that a refusal can cost: read the clock, read the word.
-pub(super) fn floor_refusing() -> Subject {
-    let object = (DefaultClock::new(), AtomicU64::new(u64::MAX));
-    Subject::shared("floor: clock and load", object, |(clock, word)| {
+pub(super) fn least_refusing() -> Subject {
+    let parts = || (DefaultClock::new(), AtomicU64::new(u64::MAX));
+    Subject::shared("clock and load alone", parts, |(clock, word)| {
         word.load(Ordering::Relaxed) <= clock.now().as_nanos()
     })
 }
