@@ -63,17 +63,7 @@ impl Report {
 
     /// How many targets were reached, and which were not.
     pub(crate) fn verdict(&self) -> String {
-        let judged: Vec<_> =
-            self.rows().filter_map(|(_, row)| Some((row, row.verdict.as_ref()?))).collect();
-        let missed = judged.iter().filter(|(_, verdict)| !verdict.ok);
-        let missed: Vec<_> = missed
-            .map(|(row, verdict)| {
-                let (case, threads) = (&row.case, on(row.threads));
-                format!("\n  missed: {case}, {threads}: {}, is {}", verdict.target, is(row))
-            })
-            .collect();
-        let reached = judged.len() - missed.len();
-        format!("{reached} of {} targets reached{}", judged.len(), missed.concat())
+        verdict(self.rows().map(|(_, row)| row))
     }
 
     /// Writes report.json and BENCHMARKS.md under target/bench, and the latter
@@ -122,6 +112,19 @@ impl Report {
     }
 }
 
+fn verdict<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
+    let judged: Vec<_> = rows.filter_map(|row| Some((row, row.verdict.as_ref()?))).collect();
+    let missed = judged.iter().filter(|(_, verdict)| !verdict.ok);
+    let missed: Vec<_> = missed
+        .map(|(row, verdict)| {
+            let (case, threads) = (&row.case, on(row.threads));
+            format!("\n  missed: {case}, {threads}: {}, is {}", verdict.target, is(row))
+        })
+        .collect();
+    let reached = judged.len() - missed.len();
+    format!("{reached} of {} targets reached{}", judged.len(), missed.concat())
+}
+
 fn write(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).with_context(|| format!("could not write {}", file.display()))
 }
@@ -152,14 +155,21 @@ fn spread(Summary { q1, median, q3 }: Summary) -> String {
     format!("{} [{}–{}]", figure(median), figure(q1), figure(q3))
 }
 
-/// A Markdown table, aligned so that it reads well as text too.
+/// A Markdown table, aligned so that it reads well as text too. A figure of a
+/// peer stands in it once, and again only where a target or a case begins with it.
 fn grid(rows: &[Row]) -> String {
     let head = ["case", "threads", "ours", "peer", "peer's", "ratio", "target"];
     let mut lines = vec![head.map(String::from)];
     let mut last = None;
+    let mut shown: Vec<(usize, &str, Summary)> = Vec::new();
     for row in rows {
         // What is the same as in the line above is not said again.
         let ours = (row.case.as_str(), row.threads);
+        let theirs = (row.threads, row.peer.as_str(), row.theirs);
+        if last == Some(ours) && row.verdict.is_none() && shown.contains(&theirs) {
+            continue;
+        }
+        shown.push(theirs);
         let once = |text: String| if last == Some(ours) { String::new() } else { text };
         let target = row.verdict.as_ref().map_or_else(String::new, |verdict| {
             format!("{} {}", verdict.target, if verdict.ok { "ok" } else { "MISSED" })
@@ -199,13 +209,11 @@ fn section(suite: &Suite, findings: &Findings) -> Result<String> {
     let machine = machine::line();
     let mut text = format!(
         "{}\n\nMachine: {machine}.\n\nPeers: {versions}.\n\nNanoseconds per operation, or bytes \
-         per key where the case says so.\n\n{}",
+         per key where the case says so.\n\n{}\n{}.\n\n",
         suite.about,
-        grid(&findings.rows)
+        grid(&findings.rows),
+        verdict(findings.rows.iter()).replace("\n  missed", "\n- missed")
     );
-    if !findings.notes.is_empty() {
-        text.push('\n');
-    }
     for note in &findings.notes {
         let _ = writeln!(text, "- {note}");
     }
@@ -264,6 +272,23 @@ mod tests {
             "",
         ];
         assert_eq!(cells, expected);
+    }
+
+    #[test]
+    fn a_peer_stands_in_the_table_once_and_where_a_case_begins() {
+        let peer = |case: &str, peer: &str| Row {
+            case: case.into(),
+            peer: peer.into(),
+            verdict: None,
+            ..row()
+        };
+        let rows = [peer("a", "x"), peer("a", "y"), peer("b", "x"), peer("b", "y")];
+        let grid = grid(&rows);
+        let cell = |line: &str, i: usize| line.split('|').nth(i).map(|cell| cell.trim().to_owned());
+        let seen: Vec<_> =
+            grid.lines().skip(2).map(|line| (cell(line, 1), cell(line, 4))).collect();
+        let line = |case: &str, peer: &str| (Some(case.to_owned()), Some(peer.to_owned()));
+        assert_eq!(seen, [line("a", "x"), line("", "y"), line("b", "x")]);
     }
 
     #[test]

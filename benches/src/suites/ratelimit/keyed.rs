@@ -47,24 +47,28 @@ type Sip = std::hash::RandomState;
 /// What every key may do.
 #[derive(Clone, Copy)]
 enum Limit {
-    /// Billions at once and one more per second: a key is in debt after its first
-    /// token, as a busy client is, and is never refused.
+    /// So many at once that no key is refused, and one more per second, so that a
+    /// key is asked for while it has not earned the last one back, as a busy
+    /// client's is.
     Ample,
     /// One, and the next an hour later.
     Single,
 }
 
+/// More than a whole run asks of one key.
+const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(99_999_999);
+
 impl Limit {
     fn governor(self) -> Quota {
         match self {
-            Self::Ample => Quota::per_second(NonZeroU32::MIN).allow_burst(NonZeroU32::MAX),
+            Self::Ample => Quota::per_second(NonZeroU32::MIN).allow_burst(BURST),
             Self::Single => Quota::per_hour(NonZeroU32::MIN),
         }
     }
 
     fn ours(self) -> TokenBucket {
         match self {
-            Self::Ample => TokenBucket::per_second(1).burst(u32::MAX),
+            Self::Ample => TokenBucket::per_second(1).burst(BURST.get()),
             Self::Single => TokenBucket::per_hour(1),
         }
     }

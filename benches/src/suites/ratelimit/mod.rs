@@ -66,6 +66,7 @@ fn allowed() -> Group {
         .ours(ours::token_bucket(), &targets)
         .ours(ours::leased(), &leased)
         .ours(ours::permit(), &[])
+        .ours(ours::uneven(), &[])
         .peer(peers::governor())
         .peer(peers::leaky_bucket())
         .peer(ratelimit)

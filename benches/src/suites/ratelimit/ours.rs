@@ -15,6 +15,14 @@ pub(super) fn token_bucket() -> Subject {
     Subject::shared("token bucket allowed", bucket, |bucket| admitted(bucket.try_acquire()))
 }
 
+/// At a rate whose tokens do not come a whole number of nanoseconds apart, as at
+/// most rates they do.
+pub(super) fn uneven() -> Subject {
+    let uneven = || TokenBucket::per_second(RATE / 10 * 7).burst(u32::MAX);
+    let name = "token bucket allowed, uneven rate";
+    Subject::shared(name, uneven, |bucket| admitted(bucket.try_acquire()))
+}
+
 pub(super) fn leased() -> Subject {
     let leased = || bucket().leased(64);
     Subject::shared("token bucket leased", leased, |bucket| admitted(bucket.try_acquire()))
