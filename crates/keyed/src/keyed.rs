@@ -158,9 +158,11 @@ impl<G: PerKey, F> Keyed<G, F> {
         self.overflowed.load(Ordering::Relaxed)
     }
 
-    /// The gate whose settings all keys share. Its own state is not used.
-    #[must_use]
-    pub fn get_ref(&self) -> &G {
+    /// The gate whose settings all keys share. Users do not get at it: a gate
+    /// that converts its own state when a setting changes knows nothing of the
+    /// states that are kept here.
+    #[cfg(all(test, plimsoll_loom))]
+    pub(crate) fn shared(&self) -> &G {
         &self.gate
     }
 

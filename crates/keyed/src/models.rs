@@ -248,7 +248,7 @@ fn an_unused_token_goes_back_to_its_key_or_to_nobody() {
     loom::model(|| {
         let gate = table(Token::new(), 1);
         let ticket = gate.try_enter_as(key(ONE)).expect("nobody is there");
-        gate.get_ref().tick.store(2, std::sync::atomic::Ordering::Release);
+        gate.shared().tick.store(2, std::sync::atomic::Ordering::Release);
 
         let other = enters(&gate, key(TWO));
         gate.leave(ticket, Outcome::Unused);

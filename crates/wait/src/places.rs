@@ -115,7 +115,7 @@ impl Places {
         Self { word: AtomicU64::new(word), line: Mutex::new(Line::new(queue)) }
     }
 
-    /// Takes `n` places if they are free and nobody waits.
+    /// Takes `n` places if they are free and nobody waits. None are always had.
     ///
     /// # Errors
     ///
@@ -123,6 +123,9 @@ impl Places {
     /// [`NoPlace::Full`] otherwise.
     #[inline]
     pub fn try_take(&self, n: u32) -> Result<(), NoPlace> {
+        if n == 0 {
+            return Ok(());
+        }
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if n > limit_of(word) {
@@ -212,7 +215,8 @@ impl Places {
     }
 
     fn lock(&self) -> MutexGuard<'_, Line<Waiter>> {
-        // Nothing under it panics, and the line is whole between any two steps.
+        // Nothing under it panics or is others' code, and the line is whole
+        // between any two steps.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -259,6 +263,8 @@ impl Places {
 
     /// Takes places if nobody waits and they are free, or joins the line.
     fn join(&self, n: u32, waker: &Waker) -> Result<Option<Spot>, NoPlace> {
+        // Wakers are others' code: they are cloned and dropped outside the lock.
+        let waiter = Waiter { n, stage: Stage::Waits(Some(waker.clone())) };
         let mut line = self.lock();
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -280,20 +286,22 @@ impl Places {
                 Err(seen) => word = seen,
             }
         }
-        let waiter = Waiter { n, stage: Stage::Waits(Some(waker.clone())) };
-        line.join(waiter).map(Some).map_err(|_| NoPlace::LineFull)
+        let joined = line.join(waiter);
+        drop(line);
+        joined.map(Some).map_err(|_| NoPlace::LineFull)
     }
 
     /// What has become of the one at `spot`, who is told of the next change.
     fn look(&self, spot: Spot, waker: &Waker) -> Poll<Result<(), NoPlace>> {
+        let mut told = Some(waker.clone());
         let mut line = self.lock();
-        if let Some(Waiter { stage: Stage::Waits(told), .. }) = line.get_mut(spot) {
-            if !told.as_ref().is_some_and(|told| told.will_wake(waker)) {
-                *told = Some(waker.clone());
-            }
+        if let Some(Waiter { stage: Stage::Waits(before), .. }) = line.get_mut(spot) {
+            std::mem::swap(before, &mut told);
+            drop(line);
             return Poll::Pending;
         }
         let waiter = self.take_out(&mut line, spot);
+        drop(line);
         Poll::Ready(match waiter.map(|waiter| waiter.stage) {
             Some(Stage::Served) => Ok(()),
             _ => Err(NoPlace::TooLarge),

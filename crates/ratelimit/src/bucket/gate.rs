@@ -86,7 +86,7 @@ macro_rules! gate {
         /// Those who wait, reservations among them, and how many may.
         impl<K: Clock> Load for $bucket<K> {
             fn load(&self) -> usize {
-                self.0.meter.waiting(&self.0.state)
+                self.0.meter.waiting(&self.0.state, self.0.clock.now())
             }
 
             fn capacity(&self) -> Option<usize> {

@@ -19,7 +19,7 @@ const NAME: &str = "leaky bucket";
 /// beyond a bounded line it refuses.
 ///
 /// Idle time earns nothing: however long it was empty, requests leave it
-/// `1 / rate` apart. Use it in front of what cannot take bursts, a partner's
+/// `1 / rate` apart, as exactly as timers wake them. Use it in front of what cannot take bursts, a partner's
 /// API or a disk; a [`TokenBucket`](crate::TokenBucket) lets a rested client
 /// have its burst.
 ///

@@ -22,8 +22,8 @@ use std::{
 /// `threads × lease`. And while one thread holds tokens, another may be refused.
 ///
 /// What a thread holds goes back to the bucket when the thread ends, or when it
-/// needs the room for another limit (it keeps eight at a time), as far as it
-/// would still be in the bucket. Work on many short-lived threads gains
+/// needs the room for another limit (it has room for eight at most), as far as
+/// it would still be in the bucket. Work on many short-lived threads gains
 /// nothing.
 ///
 /// Waiters stand in the bucket's line and do not lease. Clones share the
@@ -56,7 +56,7 @@ const POCKETS: usize = 8;
 
 thread_local! {
     /// What this thread holds. No destructor, so that access is one addition.
-    static PURSES: [Cell<Purse>; POCKETS] = const { [const { Cell::new(Purse::EMPTY) }; POCKETS] };
+    static PURSES: [Cell<Purse>; POCKETS] = const { [const { Cell::new(Purse::of(Purse::NOBODY)) }; POCKETS] };
     /// Where it goes back to when the thread ends.
     static LENDERS: RefCell<Lenders> = const { RefCell::new(Lenders([const { None }; POCKETS])) };
 }
@@ -73,20 +73,32 @@ impl<K: Clock> Lend for TokenBucket<K> {
     }
 }
 
-impl Lenders {
-    /// Gives back what is in a pocket.
-    fn empty_pocket(&mut self, pocket: usize) {
-        let purse = PURSES.with(|purses| purses[pocket].replace(Purse::EMPTY));
-        let lender = self.0[pocket].take().as_ref().and_then(Weak::upgrade);
-        if let (Some(rest), Some(lender)) = (purse.rest(), lender) {
+/// A purse taken out of its pocket, and whose it was.
+struct Emptied(Purse, Option<Weak<dyn Lend>>);
+
+impl Emptied {
+    /// Gives back what is in it.
+    fn give_back(self) {
+        let Self(purse, lender) = self;
+        if let (Some(rest), Some(lender)) = (purse.rest(), lender.and_then(|l| l.upgrade())) {
             lender.take_back(rest);
         }
     }
 }
 
+impl Lenders {
+    /// Makes a pocket the purse of `owner`, and hands out what was in it.
+    fn assign(&mut self, pocket: usize, owner: usize, lender: Option<Weak<dyn Lend>>) -> Emptied {
+        let purse = PURSES.with(|purses| purses[pocket].replace(Purse::of(owner)));
+        Emptied(purse, std::mem::replace(&mut self.0[pocket], lender))
+    }
+}
+
 impl Drop for Lenders {
     fn drop(&mut self) {
-        (0..POCKETS).for_each(|pocket| self.empty_pocket(pocket));
+        for pocket in 0..POCKETS {
+            self.assign(pocket, Purse::NOBODY, None).give_back();
+        }
     }
 }
 
@@ -195,22 +207,28 @@ impl<K: Clock + 'static> Leased<K> {
             return Ok(LeasedTicket(BucketTicket::NOTHING));
         }
         let (owner, pocket, now) = (self.owner(), self.pocket(), limiter.clock.now());
-        let leased = LENDERS.try_with(|lenders| {
-            let mut lenders = lenders.borrow_mut();
-            let mut purse = PURSES.with(|purses| purses[pocket].get());
-            if !purse.is_of(owner) {
-                lenders.empty_pocket(pocket);
-                let lender: Weak<dyn Lend> = Arc::<TokenBucket<K>>::downgrade(&self.bucket);
-                lenders.0[pocket] = Some(lender);
-                purse = Purse::of(owner);
+        let lender: Weak<dyn Lend> = Arc::<TokenBucket<K>>::downgrade(&self.bucket);
+        let emptied =
+            LENDERS.try_with(|lenders| lenders.borrow_mut().assign(pocket, owner, Some(lender)));
+        let Ok(emptied) = emptied else {
+            // Past the thread's end nothing is kept for later.
+            return limiter.try_take(&limiter.state, now, n).map(LeasedTicket);
+        };
+        // From here on others' code may run, and lease as well.
+        emptied.give_back();
+        let mut purse = Purse::of(owner);
+        let ticket = purse.refill(&limiter.meter, &limiter.state, now, n, self.lease)?;
+        let kept = PURSES.with(|purses| {
+            let free = purses[pocket].get().is_empty_of(owner);
+            if free {
+                purses[pocket].set(purse);
             }
-            let ticket = purse.refill(&limiter.meter, &limiter.state, now, n, self.lease);
-            PURSES.with(|purses| purses[pocket].set(purse));
-            ticket
+            free
         });
-        // Past the thread's end nothing is kept for later.
-        let ticket = leased.unwrap_or_else(|_| limiter.try_take(&limiter.state, now, n));
-        ticket.map(LeasedTicket)
+        if let Some(rest) = purse.rest().filter(|_| !kept) {
+            self.bucket.take_back(rest);
+        }
+        Ok(LeasedTicket(ticket))
     }
 
     async fn take(&self, n: u32) -> Result<LeasedTicket, Rejected> {
@@ -238,7 +256,7 @@ impl<K: Clock + 'static> Gate for Leased<K> {
         let (owner, pocket) = (self.owner(), self.pocket());
         let kept = PURSES.with(|purses| {
             let mut purse = purses[pocket].get();
-            let kept = purse.put_back(owner, ticket);
+            let kept = purse.put_back(owner, ticket, self.lease);
             purses[pocket].set(purse);
             kept
         });

@@ -42,11 +42,23 @@ struct Entry {
 
 #[derive(Debug)]
 enum Stage {
-    /// Without a waker: a reservation that nobody awaits yet.
+    /// A reservation that nobody awaits yet.
+    Reserved,
+    /// Without a waker once it has been woken and until it looks.
     Waits(Option<Waker>),
     Granted(BucketTicket),
-    /// A change of the rate has put its turn behind its deadline.
+    /// Its turn comes, or came, after its deadline.
     Late,
+}
+
+impl Stage {
+    /// Ends the wait and returns whom to wake.
+    fn conclude(&mut self, end: Self) -> Option<Waker> {
+        match std::mem::replace(self, end) {
+            Self::Waits(waker) => waker,
+            Self::Reserved | Self::Granted(_) | Self::Late => None,
+        }
+    }
 }
 
 /// What came of joining.
@@ -66,7 +78,8 @@ pub(super) enum Turn {
     Follow,
 }
 
-/// Whom to wake once the lock is released.
+/// Whom to wake once the lock is released: wakers are others' code, and are
+/// neither woken nor cloned nor dropped under it.
 #[derive(Debug, Default)]
 #[must_use = "a lost wake-up is a lost waiter"]
 pub(super) struct Wakers(Vec<Waker>);
@@ -115,19 +128,36 @@ impl Hall {
             .lines
             .entry(state.address())
             .or_insert_with(|| Queue { line: Line::new(self.bound), weight: 0 });
-        let entry = Entry { n, deadline, stage: Stage::Waits(None) };
+        let entry = Entry { n, deadline, stage: Stage::Reserved };
         let spot = queue.line.join(entry).ok()?;
         queue.weight += u64::from(n);
         Some(spot)
     }
 
-    /// Whoever is at `spot` waits there with this waker.
-    pub(super) fn attend(&mut self, state: &BucketState, spot: Spot, waker: &Waker) {
+    /// Takes the waker of the one at `spot`, who is awake.
+    pub(super) fn disarm(&mut self, state: &BucketState, spot: Spot) -> Option<Waker> {
+        match &mut self.lines.get_mut(&state.address())?.line.get_mut(spot)?.stage {
+            Stage::Waits(waker) => waker.take(),
+            _ => None,
+        }
+    }
+
+    /// Whoever is at `spot` waits there with this waker, if it waits. Returns
+    /// the waker that is not needed.
+    pub(super) fn attend(
+        &mut self,
+        state: &BucketState,
+        spot: Spot,
+        waker: Waker,
+    ) -> Option<Waker> {
         let entry = self.lines.get_mut(&state.address()).and_then(|q| q.line.get_mut(spot));
-        if let Some(Entry { stage: Stage::Waits(told), .. }) = entry {
-            if !told.as_ref().is_some_and(|told| told.will_wake(waker)) {
-                *told = Some(waker.clone());
+        match entry.map(|entry| &mut entry.stage) {
+            Some(Stage::Waits(told)) => told.replace(waker),
+            Some(stage @ Stage::Reserved) => {
+                *stage = Stage::Waits(Some(waker));
+                None
             }
+            _ => Some(waker),
         }
     }
 
@@ -148,36 +178,49 @@ impl Hall {
         }
         let mut empty = word.empty_mark();
         let clock = scale.at(now);
-        let mut served = false;
+        let (mut moved, mut late) = (false, false);
         while let Some(front) = queue.line.front() {
             let Some(entry) = queue.line.get_mut(front) else { break };
             let cost = scale.cost(entry.n);
-            let awaited = matches!(entry.stage, Stage::Waits(Some(_)));
+            let awaited = matches!(entry.stage, Stage::Waits(_));
             let Ok(mark) = scale.take_in_line(empty, clock, cost, awaited) else { break };
-            empty = mark;
-            let ticket = BucketTicket::new(entry.n, version, empty);
+            let end = if entry.deadline < now {
+                Stage::Late
+            } else {
+                // What was not caught up puts everybody's turn off.
+                late |= mark > empty + cost;
+                empty = mark;
+                Stage::Granted(BucketTicket::new(entry.n, version, empty))
+            };
             queue.weight -= u64::from(entry.n);
-            let before = std::mem::replace(&mut entry.stage, Stage::Granted(ticket));
-            if let Stage::Waits(Some(waker)) = before {
-                wakers.0.push(waker);
-            }
+            wakers.0.extend(entry.stage.conclude(end));
             queue.line.serve();
-            served = true;
+            moved = true;
         }
-        if served {
+        if moved {
             // Nobody else changes a word that says that somebody waits.
             let _ = state.replace_mark(word, empty);
             queue.open_if_empty(state);
+            if late {
+                wakers.extend(self.dismiss_late(state, scale, now));
+            }
             wakers.extend(self.leader(state));
         }
         wakers
     }
 
-    /// The waker of the one who keeps the time.
-    pub(super) fn leader(&self, state: &BucketState) -> Wakers {
-        let queue = self.lines.get(&state.address());
-        let leader = queue.and_then(Queue::leader);
-        Wakers(leader.map(|(_, waker)| waker.clone()).into_iter().collect())
+    /// The waker of the one who keeps the time, unless it has been woken and has
+    /// not looked yet.
+    pub(super) fn leader(&mut self, state: &BucketState) -> Wakers {
+        let queue = self.lines.get_mut(&state.address());
+        let waker = queue.and_then(|queue| {
+            let leader = queue.leader()?;
+            match &mut queue.line.get_mut(leader)?.stage {
+                Stage::Waits(waker) => waker.take(),
+                _ => None,
+            }
+        });
+        Wakers(waker.into_iter().collect())
     }
 
     /// What the one at `spot` is to do. Collects it if its wait is over.
@@ -195,7 +238,7 @@ impl Hall {
             return Turn::Refused(refusal);
         };
         if queue.line.is_waiting(spot) {
-            if queue.leader().is_some_and(|(first, _)| first != spot) {
+            if queue.leader().is_some_and(|leader| leader != spot) {
                 return Turn::Follow;
             }
             let due = queue.line.front().and_then(|front| queue.due(scale, empty, now, front));
@@ -229,19 +272,25 @@ impl Hall {
         }
     }
 
-    /// Takes the one at `spot` out, and returns what it was given.
-    pub(super) fn quit(&mut self, state: &BucketState, spot: Spot) -> Option<BucketTicket> {
-        let queue = self.lines.get_mut(&state.address())?;
+    /// Takes the one at `spot` out, and returns what it was given, and the waker
+    /// that is not needed any more.
+    pub(super) fn quit(
+        &mut self,
+        state: &BucketState,
+        spot: Spot,
+    ) -> (Option<BucketTicket>, Option<Waker>) {
+        let Some(queue) = self.lines.get_mut(&state.address()) else { return (None, None) };
         let waited = queue.line.is_waiting(spot);
-        let entry = queue.line.remove(spot)?;
+        let Some(entry) = queue.line.remove(spot) else { return (None, None) };
         if waited {
             queue.weight -= u64::from(entry.n);
         }
         queue.open_if_empty(state);
         self.forget_if_deserted(state);
         match entry.stage {
-            Stage::Granted(ticket) => Some(ticket),
-            Stage::Waits(_) | Stage::Late => None,
+            Stage::Granted(ticket) => (Some(ticket), None),
+            Stage::Waits(waker) => (None, waker),
+            Stage::Reserved | Stage::Late => (None, None),
         }
     }
 
@@ -263,13 +312,24 @@ impl Hall {
                 continue;
             }
             queue.weight -= u64::from(entry.n);
-            if let Stage::Waits(Some(waker)) = std::mem::replace(&mut entry.stage, Stage::Late) {
-                wakers.0.push(waker);
-            }
+            wakers.0.extend(entry.stage.conclude(Stage::Late));
             queue.line.dismiss(spot);
         }
         queue.open_if_empty(state);
         wakers
+    }
+
+    /// What the one in front asks for, if anybody waits.
+    pub(super) fn front(&self, state: &BucketState) -> Option<u32> {
+        let line = &self.lines.get(&state.address())?.line;
+        line.front().and_then(|front| line.get(front)).map(|entry| entry.n)
+    }
+
+    /// The most that anybody in line asks for.
+    pub(super) fn largest(&self, state: &BucketState) -> u32 {
+        let queue = self.lines.get(&state.address());
+        let asked = queue.into_iter().flat_map(|queue| queue.line.iter());
+        asked.map(|(_, entry)| entry.n).max().unwrap_or(0)
     }
 
     fn forget_if_deserted(&mut self, state: &BucketState) {
@@ -282,11 +342,9 @@ impl Hall {
 
 impl Queue {
     /// Who keeps the time.
-    fn leader(&self) -> Option<(Spot, &Waker)> {
-        self.line.iter().find_map(|(spot, entry)| match &entry.stage {
-            Stage::Waits(Some(waker)) => Some((spot, waker)),
-            _ => None,
-        })
+    fn leader(&self) -> Option<Spot> {
+        let awaited = |entry: &Entry| matches!(entry.stage, Stage::Waits(_));
+        self.line.iter().find_map(|(spot, entry)| awaited(entry).then_some(spot))
     }
 
     fn open_if_empty(&self, state: &BucketState) {

@@ -35,7 +35,7 @@ impl Meter {
     }
 
     fn of(name: &'static str, settings: Settings) -> Self {
-        let dial = Dial::new(&Scale::new(settings.rate, settings.kind));
+        let dial = Dial::new(&Scale::new(settings.rate, settings.kind, 0));
         Self { dial, name, settings: Mutex::new(settings) }
     }
 
@@ -49,7 +49,8 @@ impl Meter {
     }
 
     fn lock(&self) -> MutexGuard<'_, Settings> {
-        // Nothing under it panics, and the lines are whole between any two steps.
+        // Nothing under it panics or is others' code, and the lines are whole
+        // between any two steps.
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -209,12 +210,17 @@ impl Meter {
 
     /// What has become of the one at `spot`, who is woken when that changes.
     pub(super) fn look(&self, state: &BucketState, now: Tick, spot: Spot, waker: &Waker) -> Turn {
+        let waker = waker.clone();
         let mut settings = self.lock();
         let (version, scale) = (self.dial.version(), self.dial.read());
-        settings.hall.attend(state, spot, waker);
+        // It is awake, and need not be woken to see what it sees now. A
+        // reservation is served as one before it counts as awaited.
+        let before = settings.hall.disarm(state, spot);
         let wakers = settings.hall.advance(state, &scale, version, now);
+        let unused = settings.hall.attend(state, spot, waker);
         let turn = settings.hall.turn(state, &scale, now, spot, self.name);
         drop(settings);
+        drop((before, unused));
         wakers.wake();
         turn
     }
@@ -234,10 +240,12 @@ impl Meter {
     pub(super) fn quit(&self, state: &BucketState, now: Tick, spot: Spot) {
         let mut settings = self.lock();
         let scale = self.dial.read();
-        if let Some(ticket) = settings.hall.quit(state, spot) {
+        let (ticket, waker) = settings.hall.quit(state, spot);
+        if let Some(ticket) = ticket {
             self.put_back(state, &scale, now, ticket);
         }
         self.moved_up(settings, state, &scale, now);
+        drop(waker);
     }
 
     /// Gives back what a ticket's tokens are still worth.
@@ -301,15 +309,17 @@ impl Meter {
         let mut settings = self.lock();
         let old = self.dial.read();
         change(&mut settings);
-        let scale = Scale::new(settings.rate, settings.kind);
-        if scale == old {
-            return self.moved_up(settings, state, &scale, now);
-        }
         let served = settings.hall.advance(state, &old, self.dial.version(), now);
+        let (front, largest) = (settings.hall.front(state), settings.hall.largest(state));
+        let scale = Scale::new(settings.rate, settings.kind, largest);
+        if scale == old {
+            self.moved_up(settings, state, &scale, now);
+            return served.wake();
+        }
         self.dial.turn(&scale, || {
             let mut word = state.load();
             let converted = |word: Word| {
-                let mark = scale.convert(&old, word.empty_mark(), now);
+                let mark = scale.convert(&old, word.empty_mark(), now, front);
                 // For whoever decides in the old scale the word must be another.
                 let same = mark == word.empty_mark() && !word.somebody_waits();
                 if same { mark + 1 } else { mark }
@@ -335,38 +345,51 @@ impl Meter {
 
     /// How many tokens could be taken now.
     pub(super) fn available(&self, state: &BucketState, now: Tick) -> u32 {
-        let (scale, word) = self.read(state);
-        if word.somebody_waits() { 0 } else { scale.tokens(word.empty_mark(), scale.at(now)) }
+        let (scale, word) = self.read(state, now);
+        available(&scale, word, now)
     }
 
     pub(super) fn quota(&self, state: &BucketState, now: Tick) -> QuotaState {
-        let (scale, word) = self.read(state);
+        let (scale, word) = self.read(state, now);
         let span = |nanos: Option<u64>| nanos.map_or(Duration::MAX, Duration::from_nanos);
         let full = word.empty_mark().saturating_add(scale.depth);
         let start = scale.at(Tick::ZERO);
         QuotaState {
             limit: scale.depth / scale.unit,
-            remaining: self.available(state, now).into(),
+            remaining: available(&scale, word, now).into(),
             reset: span(scale.until(full, now)),
             window: span(scale.until(start + scale.depth, Tick::ZERO)),
         }
     }
 
-    fn read(&self, state: &BucketState) -> (Scale, Word) {
+    /// The scale and the word, after those in line who are due.
+    fn read(&self, state: &BucketState, now: Tick) -> (Scale, Word) {
         if let Some((_, scale, word)) = self.dial.read_with(|| state.load()) {
-            return (scale, word);
+            if !word.somebody_waits() {
+                return (scale, word);
+            }
         }
-        let _nobody_turns_it = self.lock();
-        (self.dial.read(), state.load())
+        let mut settings = self.lock();
+        let scale = self.dial.read();
+        let wakers = settings.hall.advance(state, &scale, self.dial.version(), now);
+        let word = state.load();
+        drop(settings);
+        wakers.wake();
+        (scale, word)
     }
 
     /// How many wait for this state's tokens, reservations included.
-    pub(super) fn waiting(&self, state: &BucketState) -> usize {
-        if state.load().somebody_waits() { self.lock().hall.waiting(state) } else { 0 }
+    pub(super) fn waiting(&self, state: &BucketState, now: Tick) -> usize {
+        let (_, word) = self.read(state, now);
+        if word.somebody_waits() { self.lock().hall.waiting(state) } else { 0 }
     }
 
     /// How many may wait for one state.
     pub(super) fn queue(&self) -> usize {
         self.lock().hall.bound()
     }
+}
+
+fn available(scale: &Scale, word: Word, now: Tick) -> u32 {
+    if word.somebody_waits() { 0 } else { scale.tokens(word.empty_mark(), scale.at(now)) }
 }

@@ -10,20 +10,21 @@ use plimsoll_core::{Rejected, Tick};
 /// what they are worth when they go back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Purse {
-    /// The address of the bucket, 0 for none.
+    /// The address of the bucket.
     owner: usize,
     left: BucketTicket,
 }
 
 impl Purse {
-    pub(super) const EMPTY: Self = Self { owner: 0, left: BucketTicket::NOTHING };
+    /// No bucket has this address.
+    pub(super) const NOBODY: usize = 0;
 
-    pub(super) fn of(owner: usize) -> Self {
-        Self { owner, ..Self::EMPTY }
+    pub(super) const fn of(owner: usize) -> Self {
+        Self { owner, left: BucketTicket::NOTHING }
     }
 
-    pub(super) fn is_of(&self, owner: usize) -> bool {
-        self.owner == owner
+    pub(super) fn is_empty_of(&self, owner: usize) -> bool {
+        self.owner == owner && self.left.n == 0
     }
 
     /// What is left.
@@ -41,8 +42,8 @@ impl Purse {
         Some(self.left.part(n))
     }
 
-    /// Draws tokens up to `lease`, but `n` at least, and spends `n`. The few
-    /// that were left go back first, so that all it holds was drawn together.
+    /// Draws tokens up to `lease`, but `n` at least, and spends `n`. Only into an
+    /// empty purse, so that all it holds was drawn together.
     pub(super) fn refill(
         &mut self,
         meter: &Meter,
@@ -51,19 +52,19 @@ impl Purse {
         n: u32,
         lease: u32,
     ) -> Result<BucketTicket, Rejected> {
-        let left = std::mem::replace(&mut self.left, BucketTicket::NOTHING);
-        meter.refund(state, now, left);
         let drawn = meter.try_take_some(state, now, n, n.max(lease))?;
         self.left = drawn.part(drawn.n - n);
         Ok(drawn.part(n))
     }
 
-    /// Takes tokens back that were spent from it, if nothing was drawn since.
-    pub(super) fn put_back(&mut self, owner: usize, ticket: BucketTicket) -> bool {
-        let together = self.left.part(ticket.n) == ticket;
-        if self.owner == owner && together {
+    /// Takes tokens back that were spent from it, if nothing was drawn since and
+    /// it holds no more than `lease` then.
+    pub(super) fn put_back(&mut self, owner: usize, ticket: BucketTicket, lease: u32) -> bool {
+        let together = self.owner == owner && self.left.part(ticket.n) == ticket;
+        let kept = together && self.left.n.saturating_add(ticket.n) <= lease;
+        if kept {
             self.left.n += ticket.n;
         }
-        self.owner == owner && together
+        kept
     }
 }

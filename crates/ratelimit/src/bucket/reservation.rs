@@ -80,6 +80,7 @@ impl<K: Clock> Drop for Reservation<'_, K> {
 
 impl<K: Clock> fmt::Debug for Reservation<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("delay", &self.delay()).finish_non_exhaustive()
+        let held = matches!(self.held, Held::Tokens(_));
+        f.debug_struct("Reservation").field("holds_its_tokens", &held).finish_non_exhaustive()
     }
 }

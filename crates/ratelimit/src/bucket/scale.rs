@@ -83,11 +83,13 @@ pub(super) struct Scale {
 pub(super) struct Wait(pub(super) u64);
 
 impl Scale {
-    pub(super) fn new(rate: Rate, kind: Kind) -> Self {
-        let (most, burst) = match kind {
-            Kind::Saves { burst } => (DEPTH / u64::from(burst.max(1)), burst),
-            Kind::Paces => (DEPTH >> u32::BITS, 0),
+    /// The scale for requests of up to the burst, or of up to `largest`.
+    pub(super) fn new(rate: Rate, kind: Kind, largest: u32) -> Self {
+        let (largest, burst) = match kind {
+            Kind::Saves { burst } => (largest.max(burst), burst),
+            Kind::Paces => (u32::MAX, 0),
         };
+        let most = DEPTH / u64::from(largest.max(1));
         // As fine as a nanosecond where that fits: then a century fits as well.
         let unit = match rate.n {
             // As fine as any: it may be given a rate.
@@ -192,9 +194,13 @@ impl Scale {
         cost: u64,
         awaited: bool,
     ) -> Result<u64, u64> {
-        let late = narrow((u128::from(CATCH_UP) * u128::from(self.speed)) >> SPEED);
-        let kept = if awaited { self.depth.max(self.upfront(cost)) + late } else { u64::MAX };
+        let kept = if awaited { self.kept_in_line(cost) } else { u64::MAX };
         Self { depth: kept, ..*self }.take(empty, clock, cost)
+    }
+
+    /// The most that the bucket holds for the one in front of a line.
+    fn kept_in_line(&self, cost: u64) -> u64 {
+        self.depth.max(self.upfront(cost)).saturating_add(units(CATCH_UP, self.speed))
     }
 
     /// What of `cost`, taken when the empty mark became `empty`, may be given
@@ -215,17 +221,25 @@ impl Scale {
     }
 
     /// The empty mark that says in this scale what `empty` says in `old`: the
-    /// same tokens in the bucket, as many as it holds, or the same debt.
-    pub(super) fn convert(&self, old: &Self, empty: u64, now: Tick) -> u64 {
+    /// same tokens in the bucket, as many as it holds for all or for the one in
+    /// `front` of a line, or the same debt.
+    pub(super) fn convert(&self, old: &Self, empty: u64, now: Tick, front: Option<u32>) -> u64 {
         let (clock, before) = (self.at(now), old.at(now));
         let (unit, old_unit) = (u128::from(self.unit), u128::from(old.unit));
-        if empty > before {
-            let debt = (u128::from(empty - before) * unit).div_ceil(old_unit);
-            clock + narrow(debt.min(u128::from(DEPTH)))
-        } else {
-            let level = u128::from(old.level(empty, before)) * unit / old_unit;
-            clock - narrow(level.min(u128::from(self.depth)))
+        if empty <= before {
+            let kept =
+                |scale: &Self| front.map_or(scale.depth, |n| scale.kept_in_line(scale.cost(n)));
+            let level = (before - empty).min(kept(old));
+            let level = u128::from(level) * unit / old_unit;
+            return clock.saturating_sub(narrow(level.min(u128::from(kept(self)))));
         }
+        if self.paces {
+            let debt = (u128::from(empty - before) * unit).div_ceil(old_unit);
+            return clock + narrow(debt.min(u128::from(DEPTH)));
+        }
+        // Somebody took a token at that time: it has come, whatever `now` says.
+        let nanos = old.until(empty, Tick::ZERO).unwrap_or(0);
+        self.at(now.max(Tick::from_nanos(nanos)))
     }
 }
 

@@ -360,9 +360,11 @@ impl<K: Clock> TokenBucket<K> {
         self.0.meter.available(&self.0.state, self.0.clock.now())
     }
 
-    /// From now on `n` tokens come in a `period`. What is in the bucket stays,
-    /// and those in line are due earlier or later than they were; one whose
-    /// turn now comes after its deadline is refused.
+    /// From now on `n` tokens come in a `period`. What is in the bucket stays
+    /// (but for the part of a token that comes in a nanosecond), and those in
+    /// line are due earlier or later than they were; one whose turn now comes
+    /// after its deadline is refused. States that are kept elsewhere, per key,
+    /// are not converted.
     ///
     /// # Errors
     ///

@@ -169,9 +169,8 @@ impl<K: Clock> ApproximateWindow<K> {
         self.window
     }
 
-    /// Changes the limit, for every key, and keeps what is counted: a higher
-    /// one admits the difference at once, one below the estimate refuses until
-    /// that has fallen.
+    /// Changes the limit and keeps what is counted: a higher one admits the
+    /// difference at once, one below the estimate refuses until that has fallen.
     ///
     /// # Panics
     ///

@@ -124,6 +124,15 @@ fn a_cancelled_permit_goes_back_to_where_it_came_from() {
 }
 
 #[test]
+fn a_cancelled_permit_of_more_than_a_lease_does_not_stay_with_the_thread() {
+    let (limiter, clock) = leased(100, 1);
+    limiter.leave(limiter.try_enter_n(90).unwrap(), Outcome::Unused);
+    assert_eq!(limiter.bucket().available(), 100);
+    clock.advance(SECOND * 100);
+    assert_eq!(drain(&limiter), 100);
+}
+
+#[test]
 fn weights_larger_than_the_lease_pass_up_to_the_burst() {
     let (limiter, _) = leased(100, 10);
     limiter.try_acquire_many(1).unwrap();

@@ -45,6 +45,18 @@ fn a_smaller_burst_keeps_what_fits() {
 }
 
 #[test]
+fn a_change_that_read_the_clock_before_the_last_token_came_mints_none() {
+    let (bucket, clock) = bucket(1, SECOND, 1_000);
+    let start = clock.now();
+    clock.advance(SECOND);
+    assert_eq!(drain(&bucket), 1_000);
+    clock.set(start + MILLI * 990);
+    bucket.set_rate(1_000_000, SECOND).unwrap();
+    clock.set(start + SECOND);
+    assert_eq!(bucket.available(), 0);
+}
+
+#[test]
 fn part_of_a_token_is_kept_as_well() {
     let (bucket, clock) = bucket(1, SECOND, 1);
     bucket.try_acquire().unwrap();

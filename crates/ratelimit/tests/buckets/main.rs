@@ -4,6 +4,7 @@
 
 mod conformance;
 mod exact;
+mod foreign;
 mod leased;
 mod live;
 mod paced;

@@ -2,7 +2,7 @@ use super::{
     MILLI, SECOND,
     waiting::{empty, passes_at, settle},
 };
-use plimsoll_core::TokioClock;
+use plimsoll_core::{Load, TokioClock};
 use plimsoll_ratelimit::TokenBucket;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -72,4 +72,23 @@ async fn a_reservation_cancelled_with_its_tokens_gives_them_back() {
     drop(at_once.reserve().unwrap());
     at_once.reserve().unwrap().ready().await;
     assert!(at_once.try_acquire().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_awaits_an_overdue_reservation_puts_no_other_off() {
+    let bucket = empty();
+    let [first, second, third] = [(); 3].map(|()| bucket.reserve().unwrap());
+    sleep(SECOND * 10).await;
+    first.ready().await;
+    assert_eq!((second.delay(), third.delay()), (Duration::ZERO, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_of_the_bucket_counts_those_served_who_are_due() {
+    let bucket = empty();
+    let place = bucket.reserve().unwrap();
+    assert_eq!((bucket.available(), bucket.load()), (0, 1));
+    sleep(SECOND).await;
+    assert_eq!((bucket.available(), bucket.load()), (1, 0));
+    place.ready().await;
 }

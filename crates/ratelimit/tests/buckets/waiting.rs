@@ -1,5 +1,5 @@
 use super::{MILLI, SECOND};
-use plimsoll_core::{Admit, Deadline, GateExt, Load, PerKey, Reason, TokioClock};
+use plimsoll_core::{Admit, Clock, Deadline, GateExt, Load, PerKey, Reason, TokioClock};
 use plimsoll_ratelimit::TokenBucket;
 use proptest::prelude::*;
 use std::{
@@ -221,6 +221,36 @@ async fn a_rate_of_nothing_holds_the_line_until_there_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_in_line_for_more_than_the_burst_keeps_what_it_waited_for() {
+    let bucket = Arc::new(TokenBucket::per_second(10).burst(100).clock(TokioClock));
+    bucket.try_acquire_many(100).unwrap();
+    let large = passes_at(&bucket, 100);
+    settle().await;
+    for rate in [11, 9, 10, 20, 10] {
+        sleep(MILLI * 500).await;
+        bucket.set_rate(rate, SECOND).unwrap();
+        bucket.set_burst(rate);
+    }
+    // 5 + 5.5 + 4.5 + 5 + 10 came in, and 70 at ten a second.
+    assert_eq!(large.await.unwrap(), MILLI * 2_500 + SECOND * 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_in_line_pass_however_small_rate_and_burst_become() {
+    let bucket = Arc::new(TokenBucket::per_second(1_000).burst(1_000_000).clock(TokioClock));
+    bucket.try_acquire_many(1_000_000).unwrap();
+    let large = passes_at(&bucket, 1_000_000);
+    settle().await;
+    bucket.set_rate(1, SECOND * 86_400).unwrap();
+    bucket.set_burst(1);
+    assert!(bucket.try_acquire().is_err());
+    sleep(SECOND * 86_400).await;
+    bucket.set_rate(1_000_000, SECOND).unwrap();
+    let passed = large.await.unwrap();
+    assert!((SECOND * 86_401).abs_diff(passed) <= MILLI, "{passed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_in_line_for_more_than_a_smaller_burst_still_pass() {
     let bucket = Arc::new(TokenBucket::per_second(10).burst(5).clock(TokioClock));
     bucket.try_acquire_many(5).unwrap();
@@ -228,6 +258,32 @@ async fn those_in_line_for_more_than_a_smaller_burst_still_pass() {
     settle().await;
     bucket.set_burst(1);
     assert_eq!(large.await.unwrap(), MILLI * 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_a_stall_puts_off_past_its_deadline_takes_nothing() {
+    let bucket = empty();
+    let deadline = Deadline::after_on(&TokioClock, SECOND);
+    let hasty: Vec<_> = (0..8)
+        .map(|_| {
+            let bucket = Arc::clone(&bucket);
+            tokio::spawn(async move {
+                let result = bucket.acquire_by(deadline).await;
+                assert!(result.is_err() || TokioClock.now() <= deadline.tick());
+                result.is_ok()
+            })
+        })
+        .collect();
+    settle().await;
+    // Nobody ran for a second: one token is there, and a tenth of the next.
+    tokio::time::advance(SECOND).await;
+    let mut passed = 0;
+    for task in hasty {
+        passed += u32::from(task.await.unwrap());
+    }
+    assert_eq!((passed, bucket.load()), (1, 0));
+    sleep(MILLI * 90).await;
+    assert!(bucket.try_acquire().is_ok(), "those who were refused took nothing");
 }
 
 #[tokio::test(start_paused = true)]
