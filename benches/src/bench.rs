@@ -3,85 +3,11 @@
 use crate::{
     machine::CpuTime,
     rounds::{Crew, Expect, Subject, THREADS, tells_waiting},
+    row::{AtMost, Row, Unit, Verdict},
     stats::Summary,
 };
 use anyhow::{Context, Result, ensure};
 use std::{mem, time::Duration};
-
-/// What a case is measured in.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Unit {
-    Nanoseconds,
-    Bytes,
-}
-
-impl Unit {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Nanoseconds => "ns",
-            Self::Bytes => "bytes",
-        }
-    }
-}
-
-/// The most that ours may be: `times` the peer's figure and `plus` on top, or
-/// `plus` alone where no peer is named.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AtMost {
-    peer: Option<String>,
-    times: f64,
-    plus: f64,
-}
-
-impl AtMost {
-    /// A multiple of what a peer takes in the same run.
-    pub(crate) fn times(times: f64, peer: &str) -> Self {
-        Self { peer: Some(peer.into()), times, plus: 0.0 }
-    }
-
-    /// A figure of its own, whatever the peers take.
-    pub(crate) fn exactly(plus: f64) -> Self {
-        Self { peer: None, times: 0.0, plus }
-    }
-
-    /// Whether this is the row to judge by: the named peer's, or the first.
-    fn judges(&self, peer: &str, first: bool) -> bool {
-        self.peer.as_ref().map_or(first, |named| named == peer)
-    }
-
-    fn text(&self, unit: Unit) -> String {
-        match &self.peer {
-            None => format!("≤ {} {}", self.plus, unit.name()),
-            Some(peer) => format!("≤ {}× {peer}", self.times),
-        }
-    }
-}
-
-/// A target and whether it was reached.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verdict {
-    pub(crate) target: String,
-    pub(crate) ok: bool,
-}
-
-/// Ours beside one peer, on so many threads.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Row {
-    pub(crate) case: String,
-    pub(crate) threads: usize,
-    pub(crate) unit: Unit,
-    pub(crate) ours: Summary,
-    pub(crate) peer: String,
-    pub(crate) theirs: Summary,
-    pub(crate) verdict: Option<Verdict>,
-}
-
-impl Row {
-    /// How many times ours the peer takes.
-    pub(crate) fn ratio(&self) -> f64 {
-        self.theirs.median / self.ours.median
-    }
-}
 
 /// One of ours: the case it stands for and the target on so many threads.
 struct Case {
@@ -214,7 +140,8 @@ impl Bench {
             }
             let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
             eprintln!("{}: {} on {}", self.suite, names.join(", "), on(threads));
-            let measured = self.in_turn(&mut subjects, threads, expect, lengthen)?;
+            let (measured, settled) = self.in_turn(&mut subjects, threads, expect, lengthen)?;
+            let before = self.found.rows.len();
             let (mine, theirs) = measured.split_at(cases.len());
             if threads == 1 {
                 single = mine.to_vec();
@@ -224,6 +151,11 @@ impl Bench {
                 let peers = peers.iter().zip(theirs).map(|(peer, &at)| (peer.name.as_str(), at));
                 let target = case.targets.iter().find(|(on, _)| *on == threads).map(|(_, t)| t);
                 self.compare(&case.name, threads, unit, ours, peers, target);
+            }
+            if !settled {
+                let verdicts =
+                    self.found.rows[before..].iter_mut().flat_map(|row| &mut row.verdict);
+                verdicts.for_each(|verdict| verdict.ok = None);
             }
         }
         Ok(single)
@@ -243,21 +175,22 @@ impl Bench {
             let judge = target.filter(|target| target.judges(peer, i == 0));
             let verdict = judge.map(|target| Verdict {
                 target: target.text(unit),
-                ok: ours.median <= target.times * theirs.median + target.plus,
+                ok: Some(target.allows(ours, theirs)),
             });
             let (case, peer) = (case.into(), peer.into());
             self.found.rows.push(Row { case, threads, unit, ours, peer, theirs, verdict });
         }
     }
 
-    /// Rounds of every subject in turn, A B C A B C, until enough were kept.
+    /// Rounds of every subject in turn, A B C A B C, until enough were kept; and
+    /// whether they were.
     fn in_turn(
         &mut self,
         subjects: &mut [Subject],
         threads: usize,
         expect: Expect,
         lengthen: u32,
-    ) -> Result<Vec<Summary>> {
+    ) -> Result<(Vec<Summary>, bool)> {
         let length = self.length * lengthen;
         let share = if lengthen > 1 { 3 } else { 1 };
         let (keep, most) = (self.keep.div_ceil(share), self.most.div_ceil(share));
@@ -300,7 +233,8 @@ impl Bench {
                 kept[i] = mem::take(&mut all[i]);
             }
         }
-        if !disturbed.is_empty() {
+        let settled = disturbed.is_empty();
+        if !settled {
             self.note(format!(
                 "The machine is busy, run again: on {} too few rounds were undisturbed, so all \
                  were kept of {}.",
@@ -309,7 +243,8 @@ impl Bench {
             ));
         }
         let summaries = kept.iter_mut().map(|samples| Summary::of(samples));
-        summaries.collect::<Option<_>>().context("no rounds")
+        let summaries = summaries.collect::<Option<_>>().context("no rounds")?;
+        Ok((summaries, settled))
     }
 
     /// How many operations make a round of `length`.
@@ -380,8 +315,8 @@ mod tests {
             .collect();
         let expected = [
             ("a", "x", None),
-            ("a", "y", Some(("≤ 1000000000× y", true))),
-            ("b", "x", Some(("≤ 0 ns", false))),
+            ("a", "y", Some(("≤ 1000000000× y", Some(true)))),
+            ("b", "x", Some(("≤ 0 ns", Some(false)))),
             ("b", "y", None),
         ];
         assert_eq!(seen, expected);

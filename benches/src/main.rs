@@ -9,6 +9,7 @@ mod machine;
 mod memory;
 mod report;
 mod rounds;
+mod row;
 mod sequence;
 mod stats;
 mod suites;
@@ -53,13 +54,16 @@ fn main() -> Result<()> {
     }
 
     println!("{}", report.table());
-    let files = report.save(args.write)?;
+    let files = report.save(args.write && report.is_settled())?;
     println!("{}", report.verdict());
     for file in files {
         println!("wrote {}", file.display());
     }
     if report.is_empty() {
         bail!("nothing was measured");
+    }
+    if args.write && !report.is_settled() {
+        bail!("BENCHMARKS.md was left as it was: the machine is too busy to judge every target");
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! What the run found: a table, a file for programs, a file for people.
 
 use crate::{
-    bench::{Findings, Row, on},
+    bench::{Findings, on},
     machine,
+    row::Row,
     stats::Summary,
     suites::Suite,
 };
@@ -41,6 +42,11 @@ impl Report {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.rows().next().is_none()
+    }
+
+    /// Whether every target could be judged: the run was a quiet one.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.rows().all(|(_, row)| row.verdict.as_ref().is_none_or(|verdict| verdict.ok.is_some()))
     }
 
     fn rows(&self) -> impl Iterator<Item = (&'static Suite, &Row)> {
@@ -114,15 +120,17 @@ impl Report {
 
 fn verdict<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
     let judged: Vec<_> = rows.filter_map(|row| Some((row, row.verdict.as_ref()?))).collect();
-    let missed = judged.iter().filter(|(_, verdict)| !verdict.ok);
+    let missed = judged.iter().filter(|(_, verdict)| verdict.ok == Some(false));
     let missed: Vec<_> = missed
         .map(|(row, verdict)| {
             let (case, threads) = (&row.case, on(row.threads));
             format!("\n  missed: {case}, {threads}: {}, is {}", verdict.target, is(row))
         })
         .collect();
-    let reached = judged.len() - missed.len();
-    format!("{reached} of {} targets reached{}", judged.len(), missed.concat())
+    let open = judged.iter().filter(|(_, verdict)| verdict.ok.is_none()).count();
+    let reached = judged.len() - missed.len() - open;
+    let open = if open > 0 { format!(", {open} not decided") } else { String::new() };
+    format!("{reached} of {} targets reached{open}{}", judged.len(), missed.concat())
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
@@ -172,7 +180,8 @@ fn grid(rows: &[Row]) -> String {
         shown.push(theirs);
         let once = |text: String| if last == Some(ours) { String::new() } else { text };
         let target = row.verdict.as_ref().map_or_else(String::new, |verdict| {
-            format!("{} {}", verdict.target, if verdict.ok { "ok" } else { "MISSED" })
+            let ok = verdict.ok.map_or("?", |ok| if ok { "ok" } else { "MISSED" });
+            format!("{} {ok}", verdict.target)
         });
         lines.push([
             once(row.case.clone()),
@@ -241,7 +250,7 @@ fn with_section(page: &str, name: &str, body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::{Unit, Verdict};
+    use crate::row::{Unit, Verdict};
 
     fn row() -> Row {
         Row {
@@ -251,7 +260,7 @@ mod tests {
             ours: Summary { q1: 9.0, median: 10.0, q3: 12.5 },
             peer: "governor".into(),
             theirs: Summary::exactly(25.0),
-            verdict: Some(Verdict { target: "≤ 1× governor".into(), ok: true }),
+            verdict: Some(Verdict { target: "≤ 1× governor".into(), ok: Some(true) }),
         }
     }
 
@@ -272,6 +281,13 @@ mod tests {
             "",
         ];
         assert_eq!(cells, expected);
+    }
+
+    #[test]
+    fn a_target_is_not_decided_when_the_machine_was_busy() {
+        let open = Some(Verdict { target: "≤ 1× governor".into(), ok: None });
+        let rows = [row(), Row { verdict: open, ..row() }];
+        assert_eq!(verdict(rows.iter()), "1 of 2 targets reached, 1 not decided");
     }
 
     #[test]

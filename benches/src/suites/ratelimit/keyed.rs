@@ -2,9 +2,10 @@
 
 use super::ours::finished;
 use crate::{
-    bench::{AtMost, Bench, Group, Unit},
+    bench::{Bench, Group},
     memory,
     rounds::{Expect, Subject, admitted},
+    row::{AtMost, Unit},
     sequence::{Draw, Walk, draw, key},
 };
 use anyhow::Result;

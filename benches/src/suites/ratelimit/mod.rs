@@ -6,8 +6,9 @@ mod peers;
 
 use super::Suite;
 use crate::{
-    bench::{AtMost, Bench, Group},
+    bench::{Bench, Group},
     rounds::{Expect, Subject},
+    row::AtMost,
 };
 use anyhow::Result;
 use plimsoll_core::{Clock, DefaultClock};
