@@ -118,8 +118,8 @@ impl BucketTicket {
 
 /// A ticket, or one for no tokens with a [`Wait`] instead of a mark.
 ///
-/// Fits two registers. A `Result` would come back in memory, and callers that
-/// inline the way without the lock would then go through memory on it as well.
+/// Not a `Result`, though it becomes one: the way without the lock is inlined, and
+/// its result would be built in the same memory that this comes back in.
 pub(super) struct Taken(BucketTicket);
 
 impl Taken {
