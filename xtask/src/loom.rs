@@ -114,7 +114,7 @@ fn build(out: &Out, crates: &[(&str, &Path)], target: &Path) -> Result<Vec<Build
 fn models_in(list: &str) -> Vec<String> {
     list.lines()
         .filter_map(|line| line.strip_suffix(": test"))
-        .filter(|name| name.split("::").any(|module| module == "models"))
+        .filter(|name| name.rsplit("::").skip(1).any(|module| module == "models"))
         .map(str::to_owned)
         .collect()
 }

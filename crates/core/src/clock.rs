@@ -102,8 +102,13 @@ struct Epoch {
     std: Instant,
     #[cfg(feature = "quanta")]
     quanta: quanta::Clock,
+    /// What the counter read, or would have read, at [`Tick::ZERO`]. It wraps.
     #[cfg(feature = "quanta")]
-    raw: u64,
+    zero: u64,
+    /// Nanoseconds in 2^32 counts: a fixed shift is faster than the calibrated
+    /// one, and off by less than a part in 10^9.
+    #[cfg(feature = "quanta")]
+    scale: u64,
 }
 
 fn epoch() -> &'static Epoch {
@@ -111,15 +116,29 @@ fn epoch() -> &'static Epoch {
     EPOCH.get_or_init(|| {
         #[cfg(feature = "quanta")]
         let quanta = quanta::Clock::new();
+        #[cfg(feature = "quanta")]
+        let scale = quanta.delta_as_nanos(0, 1 << 32).max(1);
         Epoch {
             #[cfg(feature = "quanta")]
-            raw: quanta.raw(),
+            zero: quanta
+                .raw()
+                .wrapping_sub(wrapping((u128::from(HEAD_START) << 32) / u128::from(scale))),
+            #[cfg(feature = "quanta")]
+            scale,
             #[cfg(feature = "quanta")]
             quanta,
             #[cfg(any(feature = "tokio", not(feature = "quanta")))]
             std: Instant::now(),
         }
     })
+}
+
+/// Counts and nanoseconds fit for centuries.
+#[cfg(feature = "quanta")]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "after 584 years")]
+const fn wrapping(value: u128) -> u64 {
+    value as u64
 }
 
 /// The moment of an [`Instant`] on the ticks of all real clocks.
@@ -164,8 +183,8 @@ impl Clock for DefaultClock {
     #[inline]
     fn now(&self) -> Tick {
         let epoch = epoch();
-        let nanos = epoch.quanta.delta_as_nanos(epoch.raw, epoch.quanta.raw());
-        Tick(HEAD_START.saturating_add(nanos))
+        let counts = epoch.quanta.raw().wrapping_sub(epoch.zero);
+        Tick(wrapping((u128::from(counts) * u128::from(epoch.scale)) >> 32))
     }
 
     #[cfg(not(feature = "quanta"))]

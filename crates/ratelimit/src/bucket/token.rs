@@ -219,7 +219,7 @@ impl<K: Clock> TokenBucket<K> {
     ///
     /// [`Rejected`] when there is none, or others wait for it. A refusal takes
     /// nothing.
-    #[inline]
+    #[inline(always)]
     pub fn try_acquire(&self) -> Result<(), Rejected> {
         self.try_acquire_many(1)
     }
@@ -231,7 +231,7 @@ impl<K: Clock> TokenBucket<K> {
     /// [`Rejected`] when there are too few, or others wait for them; without a
     /// [`retry_after`](Rejected::retry_after) when `n` is over the burst, which
     /// can never pass.
-    #[inline]
+    #[inline(always)]
     pub fn try_acquire_many(&self, n: u32) -> Result<(), Rejected> {
         self.0.try_take(&self.0.state, self.0.clock.now(), n).map(drop)
     }

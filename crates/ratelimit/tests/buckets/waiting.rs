@@ -232,7 +232,8 @@ async fn one_in_line_for_more_than_the_burst_keeps_what_it_waited_for() {
         bucket.set_burst(rate);
     }
     // 5 + 5.5 + 4.5 + 5 + 10 came in, and 70 at ten a second.
-    assert_eq!(large.await.unwrap(), MILLI * 2_500 + SECOND * 7);
+    let passed = large.await.unwrap();
+    assert!((MILLI * 9_500).abs_diff(passed) <= MILLI, "{passed:?}");
 }
 
 #[tokio::test(start_paused = true)]
