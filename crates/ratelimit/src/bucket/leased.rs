@@ -207,17 +207,13 @@ impl<K: Clock + 'static> Leased<K> {
             return Ok(LeasedTicket(BucketTicket::NOTHING));
         }
         let (owner, pocket, now) = (self.owner(), self.pocket(), limiter.clock.now());
-        let lender: Weak<dyn Lend> = Arc::<TokenBucket<K>>::downgrade(&self.bucket);
-        let emptied =
-            LENDERS.try_with(|lenders| lenders.borrow_mut().assign(pocket, owner, Some(lender)));
-        let Ok(emptied) = emptied else {
+        if !self.open_purse() {
             // Past the thread's end nothing is kept for later.
             return limiter.try_take(&limiter.state, now, n).map(LeasedTicket);
-        };
-        // From here on others' code may run, and lease as well.
-        emptied.give_back();
+        }
         let mut purse = Purse::of(owner);
         let ticket = purse.refill(&limiter.meter, &limiter.state, now, n, self.lease)?;
+        // While it was drawn others' code may have run, and leased as well.
         let kept = PURSES.with(|purses| {
             let free = purses[pocket].get().is_empty_of(owner);
             if free {
@@ -229,6 +225,25 @@ impl<K: Clock + 'static> Leased<K> {
             self.bucket.take_back(rest);
         }
         Ok(LeasedTicket(ticket))
+    }
+
+    /// Makes the pocket this bucket's purse, empty; what was in it goes back.
+    /// False past the thread's end.
+    fn open_purse(&self) -> bool {
+        let (owner, pocket) = (self.owner(), self.pocket());
+        let purse = PURSES.with(|purses| purses[pocket].get());
+        if purse.is_of(owner) {
+            PURSES.with(|purses| purses[pocket].set(Purse::of(owner)));
+            if let Some(rest) = purse.rest() {
+                self.bucket.take_back(rest);
+            }
+            return true;
+        }
+        let lender: Weak<dyn Lend> = Arc::<TokenBucket<K>>::downgrade(&self.bucket);
+        let emptied =
+            LENDERS.try_with(|lenders| lenders.borrow_mut().assign(pocket, owner, Some(lender)));
+        // Outside the borrow: the bucket it goes back to may run others' code.
+        emptied.map(Emptied::give_back).is_ok()
     }
 
     async fn take(&self, n: u32) -> Result<LeasedTicket, Rejected> {

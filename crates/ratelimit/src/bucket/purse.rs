@@ -23,8 +23,12 @@ impl Purse {
         Self { owner, left: BucketTicket::NOTHING }
     }
 
+    pub(super) fn is_of(&self, owner: usize) -> bool {
+        self.owner == owner
+    }
+
     pub(super) fn is_empty_of(&self, owner: usize) -> bool {
-        self.owner == owner && self.left.n == 0
+        self.is_of(owner) && self.left.n == 0
     }
 
     /// What is left.
