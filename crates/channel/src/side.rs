@@ -1,0 +1,170 @@
+//! Those who wait on one side of the channel, and what they were promised.
+
+use plimsoll_core::{Clock, Tick};
+use plimsoll_wait::{Line, Spot};
+use std::{task::Waker, time::Duration};
+
+/// The waiters of one side, first come first served.
+///
+/// Whoever waits is *told* when it may go on. What it was told stays promised to
+/// it, and is nobody else's, until it comes or gives up; so those told are
+/// always the first of the line, and nobody can take what they were woken for.
+pub(crate) struct Side {
+    line: Line<Waiter>,
+    /// The weight of those who were told and have not come yet.
+    promised: usize,
+    blocked: Blocked,
+}
+
+struct Waiter {
+    /// `None` once told.
+    waker: Option<Waker>,
+    weight: usize,
+}
+
+impl Side {
+    pub(crate) const fn new() -> Self {
+        let blocked = Blocked { calls: 0, counted_to: Tick::ZERO, nanos: 0 };
+        Self { line: Line::new(usize::MAX), promised: 0, blocked }
+    }
+
+    /// What may not be given to newcomers.
+    pub(crate) fn promised(&self) -> usize {
+        self.promised
+    }
+
+    /// Whether nobody waits who was not told.
+    pub(crate) fn all_told(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    /// Whether `spot` waits no more, but was told.
+    pub(crate) fn is_told(&self, spot: Option<Spot>) -> bool {
+        spot.is_some_and(|spot| !self.line.is_waiting(spot))
+    }
+
+    /// How many calls wait, told or not.
+    pub(crate) fn waiting(&self) -> usize {
+        self.blocked.calls
+    }
+
+    /// How long calls have waited, all added up, those that still wait included.
+    pub(crate) fn blocked(&self, clock: &dyn Clock) -> Duration {
+        let mut blocked = self.blocked;
+        if blocked.calls > 0 {
+            blocked.count_to(clock.now());
+        }
+        Duration::from_nanos(blocked.nanos)
+    }
+
+    /// Joins the line, or keeps the place in it, and is woken through `waker`.
+    pub(crate) fn wait(
+        &mut self,
+        spot: &mut Option<Spot>,
+        weight: usize,
+        waker: &Waker,
+        clock: &dyn Clock,
+        wakes: &mut Wakes,
+    ) {
+        if let Some(waiter) = spot.and_then(|spot| self.line.get_mut(spot)) {
+            if !waiter.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+                wakes.retired = waiter.waker.replace(waker.clone());
+            }
+            return;
+        }
+        match self.line.join(Waiter { waker: Some(waker.clone()), weight }) {
+            Ok(joined) => {
+                *spot = Some(joined);
+                self.blocked.count_to(clock.now());
+                self.blocked.calls += 1;
+            }
+            // Four thousand million wait: this one has to ask again and again.
+            Err(waiter) => wakes.add(waiter.waker),
+        }
+    }
+
+    /// Leaves the line. What was promised is promised no more: the caller uses
+    /// it, or tells the others.
+    pub(crate) fn leave(&mut self, spot: &mut Option<Spot>, clock: &dyn Clock, wakes: &mut Wakes) {
+        let Some(spot) = spot.take() else { return };
+        if self.is_told(Some(spot)) {
+            self.promised -= self.line.get(spot).map_or(0, |waiter| waiter.weight);
+        }
+        if let Some(waiter) = self.line.remove(spot) {
+            wakes.retired = waiter.waker;
+            self.blocked.count_to(clock.now());
+            self.blocked.calls -= 1;
+        }
+    }
+
+    /// Tells those in front, as long as `may` says yes to what is promised and
+    /// the weight of the next.
+    #[inline]
+    pub(crate) fn tell(&mut self, wakes: &mut Wakes, may: impl Fn(usize, usize) -> bool) {
+        while let Some(front) = self.line.front() {
+            let Some(waiter) = self.line.get_mut(front) else { return };
+            if !may(self.promised, waiter.weight) {
+                return;
+            }
+            self.promised += waiter.weight;
+            wakes.add(waiter.waker.take());
+            self.line.serve();
+        }
+    }
+
+    /// Wakes everybody and promises nothing: the channel has closed.
+    pub(crate) fn wake_all(&mut self, wakes: &mut Wakes) {
+        let mut next = self.line.front();
+        while let Some(spot) = next {
+            wakes.add(self.line.get_mut(spot).and_then(|waiter| waiter.waker.take()));
+            next = self.line.behind(spot);
+        }
+    }
+}
+
+/// The time that calls have waited: the integral of their number.
+#[derive(Clone, Copy)]
+struct Blocked {
+    calls: usize,
+    counted_to: Tick,
+    nanos: u64,
+}
+
+impl Blocked {
+    #[expect(clippy::cast_possible_truncation, reason = "584 years of waiting")]
+    fn count_to(&mut self, now: Tick) {
+        let each = now.since(self.counted_to).as_nanos() as u64;
+        self.nanos = self.nanos.saturating_add(each.saturating_mul(self.calls as u64));
+        // A clock that steps back counts nothing twice.
+        self.counted_to = self.counted_to.max(now);
+    }
+}
+
+/// Whom to wake once the lock is released: a waker may run anything.
+#[derive(Default)]
+pub(crate) struct Wakes {
+    first: Option<Waker>,
+    more: Vec<Waker>,
+    /// One that is not needed any more. Dropping it may drop a task, and with it
+    /// an end of this very channel; so that, too, waits for the lock.
+    retired: Option<Waker>,
+}
+
+impl Wakes {
+    #[inline]
+    fn add(&mut self, waker: Option<Waker>) {
+        match (waker, &self.first) {
+            (Some(waker), None) => self.first = Some(waker),
+            (Some(waker), Some(_)) => self.more.push(waker),
+            (None, _) => {}
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wake(self) {
+        if let Some(waker) = self.first {
+            waker.wake();
+        }
+        self.more.into_iter().for_each(Waker::wake);
+    }
+}
