@@ -60,8 +60,9 @@ fn drained<T>(mut rx: Receiver<T>) -> Vec<T> {
 }
 
 /// Through one place, all arrive in order, and the end is seen. Turns red when
-/// an item put in tells no receiver, when one taken out tells no sender, and
-/// when the last sender leaves without a word.
+/// an item put in tells no receiver, when one taken out tells no sender, when
+/// the last sender leaves without a word, and when a quick path does not look
+/// for those who wait.
 #[test]
 fn no_wake_up_is_lost_at_capacity_one() {
     search_whole(|| {
@@ -153,8 +154,8 @@ fn an_item_promised_to_a_stream_that_is_dropped_goes_to_the_next() {
 }
 
 /// A send that waits is told of the close. It gets its item back, or the item
-/// is received, and nothing comes after the end. Turns red when `close` wakes
-/// no sender, and when one that was promised a place still sends after it.
+/// is received, and nothing comes after the end. Turns red when one that was
+/// promised a place still sends after the close, and when the quick path does.
 #[test]
 fn close_ends_a_send_that_waits_and_nothing_enters_after_it() {
     search(|| {
@@ -172,6 +173,19 @@ fn close_ends_a_send_that_waits_and_nothing_enters_after_it() {
             Ok(()) => assert_eq!(received, [0, 1]),
             Err(SendError(back)) => assert_eq!((back, received), (1, vec![0])),
         }
+    });
+}
+
+/// The same when nobody receives: nothing but the close can wake the sender.
+/// Turns red when `close` wakes no sender.
+#[test]
+fn close_ends_a_send_to_a_channel_that_stays_full() {
+    search_whole(|| {
+        let (tx, rx) = bounded(1);
+        tx.try_send(0).unwrap();
+        let sender = sends(tx, 1);
+        rx.close();
+        assert_eq!(sender.join().unwrap(), Err(SendError(1)));
     });
 }
 

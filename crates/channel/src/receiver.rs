@@ -96,7 +96,8 @@ impl<T> Receiver<T> {
     /// is one. `None` when nothing will come.
     ///
     /// Where it takes all that is there and `into` is empty, the two deques are
-    /// swapped: the cost does not depend on the number of items. Keep one deque
+    /// swapped: the cost does not depend on the number of items. So ask for as
+    /// many as the channel holds, unless others should get a share. Keep one deque
     /// for all calls, and nothing is allocated.
     ///
     /// The room of these items stays taken until the [`Chunk`] yields them or is

@@ -61,6 +61,19 @@ fn fits(taken: usize, weight: usize, capacity: usize) -> bool {
     taken == 0 || taken.checked_add(weight).is_some_and(|sum| sum <= capacity)
 }
 
+/// Moves the first `n` items of one deque to the end of another. Two pointers
+/// change places where that leaves less to move.
+fn move_first<T>(n: usize, from: &mut VecDeque<T>, to: &mut VecDeque<T>) {
+    if to.is_empty() && n >= from.len() / 2 {
+        mem::swap(from, to);
+        from.extend(to.drain(n..));
+    } else if n == from.len() {
+        to.append(from);
+    } else {
+        to.extend(from.drain(..n));
+    }
+}
+
 impl<T> State<T> {
     /// An empty channel with one end on each side.
     pub(crate) fn new(capacity: usize, by_weight: bool, clock: Box<dyn Clock>) -> Self {

@@ -1,11 +1,10 @@
 //! What senders do.
 
-use super::{Room, State, fits};
+use super::{Room, State, fits, move_first};
 use crate::{Closed, side::Wakes};
 use plimsoll_wait::Spot;
 use std::{
     collections::VecDeque,
-    mem,
     task::{Poll, Waker},
 };
 
@@ -142,19 +141,8 @@ impl<T> State<T> {
         } else {
             items.len().min(self.capacity - taken)
         };
-        self.append(items, n);
+        move_first(n, items, &mut self.queue);
         self.added(wakes);
-    }
-
-    /// Moves the first `n` of `items` to the queue: all at once, if it can.
-    fn append(&mut self, items: &mut VecDeque<T>, n: usize) {
-        if n < items.len() {
-            self.queue.extend(items.drain(..n));
-        } else if self.queue.is_empty() {
-            mem::swap(&mut self.queue, items);
-        } else {
-            self.queue.append(items);
-        }
     }
 
     /// Sets room for up to `most` items aside, one at least. Not by weight.
@@ -185,7 +173,7 @@ impl<T> State<T> {
     pub(crate) fn fill(&mut self, items: &mut VecDeque<T>, wakes: &mut Wakes) {
         let n = items.len();
         self.aside -= n;
-        self.append(items, n);
+        move_first(n, items, &mut self.queue);
         self.added(wakes);
     }
 

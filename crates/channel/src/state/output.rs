@@ -1,6 +1,6 @@
 //! What receivers do.
 
-use super::State;
+use super::{State, move_first};
 use crate::{chunk::Hold, side::Wakes};
 use plimsoll_wait::Spot;
 use std::{
@@ -54,14 +54,7 @@ impl<T> State<T> {
 
     /// Takes the first `n` items out. Their room stays taken.
     pub(crate) fn take(&mut self, n: usize, into: &mut VecDeque<T>) -> Hold {
-        let all = n == self.queue.len();
-        if all && into.is_empty() {
-            mem::swap(&mut self.queue, into);
-        } else if all {
-            into.append(&mut self.queue);
-        } else {
-            into.extend(self.queue.drain(..n));
-        }
+        move_first(n, &mut self.queue, into);
         let weights = self.weights.as_mut().map(|weights| weights.each.drain(..n).collect());
         let hold = Hold::new(n, weights);
         if let Some(weights) = &mut self.weights {
