@@ -4,7 +4,7 @@ use crate::{
     Receiver, Sender,
     shared::{Shared, Weigh},
 };
-use plimsoll_core::{Clock, ConfigError, DefaultClock};
+use plimsoll_core::{Clock, ConfigError, DefaultClock, Tick};
 use std::{fmt, sync::Arc};
 
 /// A channel that holds at most `capacity` items.
@@ -90,7 +90,7 @@ pub fn try_bounded_by<T>(
     Builder::new(capacity).weigh(weigh).build()
 }
 
-/// Makes a channel whose clock is not the default one.
+/// Makes a channel with another clock than the default one, or none.
 ///
 /// # Example
 ///
@@ -130,6 +130,14 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Measures no time: [`Stats`](crate::Stats) says that nobody ever waited. It
+    /// saves two readings of the clock for each call that waits, a tenth of what
+    /// a lone item costs on its way.
+    pub fn untimed(mut self) -> Self {
+        self.clock = Some(Box::new(Still));
+        self
+    }
+
     /// The channel.
     ///
     /// # Errors
@@ -142,6 +150,15 @@ impl<T> Builder<T> {
         let clock = self.clock.unwrap_or_else(|| Box::new(DefaultClock::new()));
         let shared = Arc::new(Shared::new(self.capacity, self.weigh, clock));
         Ok((Sender::of(Arc::clone(&shared)), Receiver::of(shared)))
+    }
+}
+
+/// The clock of those who do not want to know.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Tick {
+        Tick::ZERO
     }
 }
 

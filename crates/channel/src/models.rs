@@ -8,7 +8,6 @@ use loom::{
     model::Builder as Search,
     thread::{JoinHandle, spawn},
 };
-use plimsoll_core::{Clock, Tick};
 use std::{
     collections::VecDeque,
     pin::{Pin, pin},
@@ -33,16 +32,8 @@ fn search(model: impl Fn() + Sync + Send + 'static) {
 }
 
 /// Time is no part of these models.
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Tick {
-        Tick::ZERO
-    }
-}
-
 fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    Builder::new(capacity).clock(Still).build().unwrap()
+    Builder::new(capacity).untimed().build().unwrap()
 }
 
 fn sends<T: 'static>(tx: Sender<T>, item: T) -> JoinHandle<Result<(), SendError<T>>> {

@@ -311,6 +311,16 @@ fn time_spent_waiting_is_counted_on_the_side_that_waits() {
 }
 
 #[test]
+fn an_untimed_channel_reads_no_clock() {
+    let (tx, _rx) = Builder::new(1).untimed().build().expect("the capacity is not 0");
+    tx.try_send(0).expect("it is empty");
+    let mut waits = Box::pin(tx.send(1));
+    assert!(poll(waits.as_mut()).is_pending());
+    let stats = tx.stats();
+    assert_eq!((stats.sends_waiting, stats.send_blocked), (1, Duration::ZERO));
+}
+
+#[test]
 fn the_load_can_be_read_at_both_ends_and_by_a_handle() {
     let (tx, mut rx) = bounded(5);
     let handle = tx.load_handle();
