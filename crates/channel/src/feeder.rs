@@ -80,7 +80,13 @@ impl<T> Feeder<T> {
             self.room += self.items.len();
         }
         let mut unsent = std::mem::take(&mut self.items);
-        unsent.extend(self.hand.take());
+        if let Some(item) = self.hand.take() {
+            unsent.push_back(item);
+            // It waited for the room of this item; the next may be heavier.
+            if let Some(tx) = &self.tx {
+                tx.shared.with(|state, wakes| state.stop_sending(&mut self.spot, wakes));
+            }
+        }
         unsent
     }
 

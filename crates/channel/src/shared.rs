@@ -97,7 +97,7 @@ impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         match self.state.try_lock() {
             Ok(state) => state,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::Poisoned(poisoned)) => recovered(poisoned),
             Err(TryLockError::WouldBlock) => self.lock_contended(),
         }
     }
@@ -116,9 +116,7 @@ impl<T> Shared<T> {
                 return state;
             }
         }
-        // No item, and nothing that weighs one, runs under it; it is whole
-        // between any two steps.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(recovered)
     }
 
     pub(crate) fn is_by_weight(&self) -> bool {
@@ -152,6 +150,14 @@ impl<T> Shared<T> {
             recv_blocked: state.receiving.blocked(&*state.clock),
         }
     }
+}
+
+/// Of the user's, only the clock and the clone of a waker run under the lock. If
+/// they panic, all is whole but what the quick paths go by.
+fn recovered<T>(poisoned: PoisonError<MutexGuard<'_, State<T>>>) -> MutexGuard<'_, State<T>> {
+    let mut state = poisoned.into_inner();
+    state.settle();
+    state
 }
 
 impl<T: Send> Load for Shared<T> {

@@ -15,7 +15,7 @@ use std::{collections::VecDeque, mem};
 /// * The first sender that was not told does not fit.
 ///
 /// What the quick paths touch stands together at the end, beside the word of the
-/// lock: two threads that take turns hand over two cache lines and not seven.
+/// lock: two threads that take turns hand over as few cache lines as can be.
 #[repr(C)]
 pub(crate) struct State<T> {
     capacity: usize,

@@ -254,6 +254,22 @@ async fn a_feeder_by_weight_waits_for_the_room_of_each_item() {
     assert_eq!((tx.load(), rx.recv().await), (5, Some(5)));
 }
 
+#[tokio::test]
+async fn a_feeder_whose_item_was_taken_back_does_not_use_the_room_of_it_for_a_heavier_one() {
+    let (tx, mut rx) = bounded_by(10, |weight: &usize| *weight);
+    let mut feeder = tx.clone().into_feeder(1);
+    feeder.send(6).await.expect("it is open");
+    feeder.feed(5).await.expect("it is open");
+    assert!(poll(pin!(feeder.flush())).is_pending());
+    assert_eq!(feeder.unsent(), [5]);
+    feeder.feed(9).await.expect("it is open");
+    tx.try_send(4).expect("nobody waits");
+    assert_eq!(rx.recv().await, Some(6));
+    assert!(poll(pin!(feeder.flush())).is_pending());
+    assert_eq!((tx.load(), rx.recv().await), (4, Some(4)));
+    assert_eq!(feeder.flush().await, Ok(()));
+}
+
 #[test]
 #[should_panic(expected = "start_send before poll_ready")]
 fn feeding_without_room_panics() {
