@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "channel")]
+pub use plimsoll_channel as channel;
 pub use plimsoll_core as core;
 #[cfg(feature = "keyed")]
 pub use plimsoll_keyed as keyed;

@@ -60,6 +60,11 @@ fn keyed_brings_a_hasher_and_no_table_of_others() {
 }
 
 #[test]
+fn channel_brings_no_runtime() {
+    brings("channel", &["channel", "core", "wait"], &[]);
+}
+
+#[test]
 fn wait_brings_nothing() {
     brings("wait", &["core", "wait"], &[]);
 }

@@ -321,9 +321,7 @@ impl Places {
     }
 
     fn take_out(&self, line: &mut Line<Waiter>, spot: Spot) -> Option<Waiter> {
-        let waiter = line.remove(spot);
-        self.open_if_empty(line);
-        waiter
+        line.remove(spot).inspect(|_| self.open_if_empty(line))
     }
 
     fn open_if_empty(&self, line: &Line<Waiter>) {
