@@ -13,6 +13,7 @@ mod output;
 mod settings;
 mod shared;
 mod slab;
+mod stream;
 mod sync;
 
 pub use crate::{
@@ -21,4 +22,5 @@ pub use crate::{
     output::FlushOutput,
     settings::Linger,
     slab::Reply,
+    stream::{BatchStreamExt, Batched, Emitted, Group, TryBatched},
 };
