@@ -13,6 +13,7 @@ use std::{
     env,
     fmt::Write as _,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -86,7 +87,8 @@ impl Report {
         // The suites that did not run keep their sections.
         let mut page = fs::read_to_string(&published).unwrap_or_default();
         for (suite, findings) in &self.suites {
-            page = with_section(&page, suite.name, &section(suite, findings)?);
+            let body = section(suite, findings)? + &by_hand(suite.name)?;
+            page = with_section(&page, suite.name, &body);
         }
         let copy = folder.join("BENCHMARKS.md");
         write(&copy, &page)?;
@@ -229,6 +231,17 @@ fn section(suite: &Suite, findings: &Findings) -> Result<String> {
     Ok(text)
 }
 
+/// What people wrote about a suite, to stand below its figures:
+/// `benches/notes/<suite>.md`, if there is one.
+fn by_hand(suite: &str) -> Result<String> {
+    let file = machine::root().join("benches/notes").join(format!("{suite}.md"));
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(format!("\n{text}")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error).with_context(|| format!("could not read {}", file.display())),
+    }
+}
+
 /// The page with this suite's section put in, or in the place of the old one.
 /// Sections that people wrote stay.
 fn with_section(page: &str, name: &str, body: &str) -> String {
@@ -305,6 +318,16 @@ mod tests {
             grid.lines().skip(2).map(|line| (cell(line, 1), cell(line, 4))).collect();
         let line = |case: &str, peer: &str| (Some(case.to_owned()), Some(peer.to_owned()));
         assert_eq!(seen, [line("a", "x"), line("", "y"), line("b", "x")]);
+    }
+
+    #[test]
+    fn what_people_wrote_stays_within_its_section() {
+        assert_eq!(by_hand("a suite without notes").unwrap(), "");
+        for suite in crate::suites::named(&[]).unwrap() {
+            let notes = by_hand(suite.name).unwrap();
+            let page = with_section("", suite.name, &notes);
+            assert_eq!(with_section(&page, suite.name, &notes), page, "{}", suite.name);
+        }
     }
 
     #[test]

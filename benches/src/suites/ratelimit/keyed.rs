@@ -1,6 +1,6 @@
 //! One bucket per key: time, growth with the number of keys, and memory.
 
-use super::ours::finished;
+use super::{ours::finished, peers::change};
 use crate::{
     bench::{Bench, Group},
     memory,
@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::Result;
 use governor::{Quota, RateLimiter, state::keyed::DashMapStateStore};
-use plimsoll_core::Admit;
+use plimsoll_core::{Admit, DefaultClock};
 use plimsoll_keyed::PerKeyExt;
 use plimsoll_ratelimit::TokenBucket;
 use std::{
@@ -132,6 +132,19 @@ impl Keys {
         self.ask(name, table, |table, key| finished(table, key))
     }
 
+    /// The least that a table of as many bytes as ours can cost: a word in it for
+    /// each key, found without a hash and without a look at whose it is.
+    fn least(&self) -> Subject {
+        let words = self.many * 20 / 8;
+        let words: Box<[_]> = (0..words).map(|_| AtomicU64::new(0)).collect();
+        let table = (DefaultClock::new(), words);
+        self.ask("clock and CAS on a random slot", table, |(clock, words), key| {
+            // The keys are spread evenly, so a part of one, scaled, is a place.
+            let place = ((key >> 32) * words.len() as u64) >> 32;
+            change(clock, &words[place as usize])
+        })
+    }
+
     fn pingora(&self) -> Subject {
         let rate = pingora_limits::rate::Rate::new(Duration::from_secs(1));
         self.ask("pingora-limits (counts only)", rate, |rate, key| {
@@ -187,7 +200,7 @@ fn growth(bench: &mut Bench) -> Result<()> {
     for (i, &(keys, power)) in sizes.iter().enumerate() {
         let keys = Keys::drawn(keys, Draw::Uniform);
         let group = allowed(&keys, &format!("token bucket keyed uniform, {power} keys"), false);
-        let ours = bench.run(group.on_threads(&[1]))?[0];
+        let ours = bench.run(group.peer(keys.least()).on_threads(&[1]))?[0];
         let (least, smallest) = *first.get_or_insert((ours, power));
         if i + 1 == sizes.len() {
             let name = format!("token bucket keyed growth, {power} keys");

@@ -21,7 +21,8 @@ pub(super) const SUITE: Suite = Suite {
             set so high, or so low, that every operation is admitted, or every one refused. \
             pingora-limits counts and leaves the decision to its caller; tower-resilience can be \
             asked as a service only, for which it boxes a future; the mutex bucket, and clock and \
-            atomic word alone, are written in this suite. leaky-bucket, pingora-limits, ratelimit, \
+            atomic word alone, are written in this suite. A random slot is a word out of 20 bytes \
+            for each key, the size of our table. leaky-bucket, pingora-limits, ratelimit, \
             tower-resilience and the mutex bucket read the system's clock, governor and ours the \
             processor's.",
     packages: &[

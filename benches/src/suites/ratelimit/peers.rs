@@ -221,17 +221,21 @@ pub(super) fn mutex_bucket_refusing() -> Subject {
 /// the word.
 pub(super) fn least() -> Subject {
     let parts = || (DefaultClock::new(), AtomicU64::new(0));
-    Subject::shared("clock and CAS alone", parts, |(clock, word)| {
-        let now = clock.now().as_nanos();
-        let mut seen = word.load(Ordering::Relaxed);
-        loop {
-            let next = seen.max(now).wrapping_add(1);
-            match word.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return true,
-                Err(other) => seen = other,
-            }
+    Subject::shared("clock and CAS alone", parts, |(clock, word)| change(clock, word))
+}
+
+/// What admits in one word: reads the clock, changes the word.
+#[inline]
+pub(super) fn change(clock: &DefaultClock, word: &AtomicU64) -> bool {
+    let now = clock.now().as_nanos();
+    let mut seen = word.load(Ordering::Relaxed);
+    loop {
+        let next = seen.max(now).wrapping_add(1);
+        match word.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return true,
+            Err(other) => seen = other,
         }
-    })
+    }
 }
 
 /// The least that a refusal can cost: read the clock, read the word.
