@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "batch")]
+pub use plimsoll_batch as batch;
 #[cfg(feature = "channel")]
 pub use plimsoll_channel as channel;
 pub use plimsoll_core as core;

@@ -60,6 +60,11 @@ fn keyed_brings_a_hasher_and_no_table_of_others() {
 }
 
 #[test]
+fn batch_brings_a_runtime() {
+    brings("batch", &["batch", "core"], &["tokio"]);
+}
+
+#[test]
 fn channel_brings_no_runtime() {
     brings("channel", &["channel", "core", "wait"], &[]);
 }
