@@ -27,8 +27,7 @@ const USED_SHIFT: u32 = 32;
 /// The number may change while places are out. A lower one takes effect as
 /// places come back.
 ///
-/// This is what concurrency limits are made of; it knows no permits. Whoever
-/// takes places must give back as many, once.
+/// It knows no permits: whoever takes places must give back as many, once.
 ///
 /// # Example
 ///
@@ -180,8 +179,8 @@ impl Places {
         while let Err(seen) = self.replace(word, word & !u64::from(u32::MAX) | u64::from(limit)) {
             word = seen;
         }
-        let too_large: Vec<Spot> =
-            line.iter().filter(|(_, waiter)| waiter.n > limit).map(|(spot, _)| spot).collect();
+        let of_more = |(spot, waiter): (Spot, &Waiter)| (waiter.n > limit).then_some(spot);
+        let too_large: Vec<Spot> = line.iter().filter_map(of_more).collect();
         let wakers: Vec<Waker> = too_large
             .into_iter()
             .filter_map(|spot| {
@@ -215,8 +214,7 @@ impl Places {
     }
 
     fn lock(&self) -> MutexGuard<'_, Line<Waiter>> {
-        // Nothing under it panics or is others' code, and the line is whole
-        // between any two steps.
+        // No one else's code runs under it, and the line is whole between steps.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

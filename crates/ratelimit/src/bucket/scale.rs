@@ -204,8 +204,8 @@ impl Scale {
     }
 
     /// What of `cost`, taken when the empty mark became `empty`, may be given
-    /// back: no more than surely is still missing from a full bucket because of
-    /// it. Tokens that would have run over must not come back.
+    /// back: what a full bucket still lacks because of it, if nothing else was
+    /// given back since. Tokens that would have run over must not come back.
     pub(super) fn refund(&self, empty: u64, clock: u64, cost: u64) -> u64 {
         cost.min((empty + self.depth).saturating_sub(clock))
     }

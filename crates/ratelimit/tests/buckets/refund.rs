@@ -67,7 +67,7 @@ proptest! {
     /// time are more used than the burst, what came in meanwhile, and what was
     /// given back meanwhile and had been taken before.
     #[test]
-    fn no_pattern_of_cancelling_gets_more_through(
+    fn cancelling_gets_through_what_it_gives_back_and_no_more(
         steps in prop::collection::vec((0..400_u32, 1..6_u32, 0..3_usize, any::<prop::sample::Index>()), 1..80),
     ) {
         const BURST: u32 = 10;
