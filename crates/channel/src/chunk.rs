@@ -11,6 +11,8 @@ use std::{
 
 /// The room of items that were taken in a chunk.
 pub(crate) struct Hold {
+    /// How many items were taken in chunks before.
+    first: u64,
     items: usize,
     /// What each weighs; `None` if each weighs 1.
     weights: Option<VecDeque<usize>>,
@@ -19,8 +21,8 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    pub(crate) fn new(items: usize, weights: Option<VecDeque<usize>>) -> Self {
-        Self { items, weights, due: items / 2 }
+    pub(crate) fn new(first: u64, items: usize, weights: Option<VecDeque<usize>>) -> Self {
+        Self { first, items, weights, due: items / 2 }
     }
 
     /// The room that is held.
@@ -79,6 +81,18 @@ pub struct Chunk<'a, T> {
 impl<'a, T> Chunk<'a, T> {
     pub(crate) fn new(shared: &'a Shared<T>, items: &'a mut VecDeque<T>, hold: Hold) -> Self {
         Self { shared, items, hold }
+    }
+
+    /// The number of its first item, counted from 0 over everything that the
+    /// channel's receivers have taken in chunks.
+    ///
+    /// Several receivers that work on chunks side by side can put their results
+    /// back into the order of the channel by it: a chunk of three items that
+    /// starts at 5 is followed by the one that starts at 8. (A dropped
+    /// [`Prefetch`] puts items back, which then count again.)
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.hold.first
     }
 
     /// Gives back now the room of all items that have been yielded.
@@ -151,7 +165,7 @@ pub struct Prefetch<T> {
 
 impl<T> Prefetch<T> {
     pub(crate) fn new(rx: Receiver<T>, max: usize) -> Self {
-        Self { rx, items: VecDeque::new(), hold: Hold::new(0, None), max }
+        Self { rx, items: VecDeque::new(), hold: Hold::new(0, 0, None), max }
     }
 }
 

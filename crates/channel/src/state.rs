@@ -29,6 +29,8 @@ pub(crate) struct State<T> {
     /// What takes room beside the queue: reserved by feeders, or taken in a
     /// chunk and not yet yielded.
     aside: usize,
+    /// Items taken in chunks, ever.
+    taken: u64,
     high_water: usize,
     quick: Quick,
     queue: VecDeque<T>,
@@ -87,6 +89,7 @@ impl<T> State<T> {
             receiving: Side::new(),
             weights: by_weight.then(|| Weights { each: VecDeque::new(), sum: 0 }),
             aside: 0,
+            taken: 0,
             high_water: 0,
             quick: Quick { below: 0, above: 0 },
             queue: VecDeque::new(),

@@ -1,7 +1,7 @@
 //! Chunks, prefetching streams and feeders.
 
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use plimsoll_channel::{Closed, TryRecvError, TrySendError, bounded, bounded_by};
+use plimsoll_channel::{Closed, Receiver, TryRecvError, TrySendError, bounded, bounded_by};
 use plimsoll_core::Load;
 use std::{
     collections::VecDeque,
@@ -276,4 +276,23 @@ fn feeding_without_room_panics() {
     let (tx, _rx) = bounded(1);
     let mut feeder = tx.into_feeder(1);
     let _ = Pin::new(&mut feeder).start_send(1);
+}
+
+#[test]
+fn chunks_are_numbered_in_the_order_of_the_channel_whoever_takes_them() {
+    let (tx, mut one) = bounded(10);
+    let mut two = one.clone();
+    assert!(poll(pin!(tx.send_all(&mut (0..10_u64).collect()))).is_ready());
+    let number = |rx: &mut Receiver<u64>, max| {
+        let mut items = VecDeque::new();
+        match poll(pin!(rx.recv_chunk(&mut items, max))) {
+            Poll::Ready(Some(chunk)) => {
+                let first = chunk.first();
+                assert!(chunk.eq(first..(first + max as u64).min(10)));
+                first
+            }
+            _ => panic!("there are items"),
+        }
+    };
+    assert_eq!([number(&mut one, 3), number(&mut two, 2), number(&mut one, 64)], [0, 3, 5]);
 }

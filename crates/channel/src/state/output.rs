@@ -56,7 +56,8 @@ impl<T> State<T> {
     pub(crate) fn take(&mut self, n: usize, into: &mut VecDeque<T>) -> Hold {
         move_first(n, &mut self.queue, into);
         let weights = self.weights.as_mut().map(|weights| weights.each.drain(..n).collect());
-        let hold = Hold::new(n, weights);
+        let hold = Hold::new(self.taken, n, weights);
+        self.taken += n as u64;
         if let Some(weights) = &mut self.weights {
             weights.sum -= hold.weight();
         }
