@@ -1,0 +1,91 @@
+//! The consumer's end of a pool, and its owner.
+
+use crate::{
+    Answer,
+    load::Hints,
+    pool::{Bounds, Leave, Run, Shared},
+};
+use futures_core::Stream;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    vec,
+};
+use tokio::task::JoinSet;
+
+/// Yields what the pool has finished. Dropped, it closes the pool and aborts
+/// its tasks.
+pub(crate) struct Outlet<S: Stream, U, E> {
+    shared: Arc<Shared<S, U, E>>,
+    hints: Arc<Hints>,
+    /// Taken from the pool and not yielded.
+    runs: VecDeque<Run<Answer<U, E>>>,
+    current: vec::IntoIter<Answer<U, E>>,
+    /// The place of the next result of `current`.
+    place: u64,
+    /// Yielded, and the pool does not know yet.
+    yielded: usize,
+    over: bool,
+    /// Aborted when it is dropped.
+    _tasks: JoinSet<()>,
+}
+
+impl<S: Stream, U, E> Outlet<S, U, E> {
+    /// A pool over `source`; `spawn` starts its workers, each with a `Leave` of
+    /// its own.
+    pub(crate) fn start(
+        source: Pin<Box<S>>,
+        bounds: Bounds,
+        hints: Arc<Hints>,
+        mut spawn: impl FnMut(&mut JoinSet<()>, Leave<S, U, E>, usize),
+    ) -> Self {
+        let shared = Arc::new(Shared::new(source, bounds, Arc::clone(&hints)));
+        let mut tasks = JoinSet::new();
+        for worker in 0..bounds.workers {
+            spawn(&mut tasks, Leave(Arc::clone(&shared)), worker);
+        }
+        Self {
+            shared,
+            hints,
+            runs: VecDeque::new(),
+            current: Vec::new().into_iter(),
+            place: 0,
+            yielded: 0,
+            over: false,
+            _tasks: tasks,
+        }
+    }
+
+    /// The next result and the place of its item in the source.
+    #[inline]
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(u64, Answer<U, E>)>> {
+        loop {
+            if let Some(result) = self.current.next() {
+                self.yielded += 1;
+                // The workers pull in chunks, so that room is given back alike.
+                if self.yielded >= self.hints.chunk() {
+                    self.shared.release(std::mem::take(&mut self.yielded));
+                }
+                let place = self.place;
+                self.place += 1;
+                return Poll::Ready(Some((place, result)));
+            }
+            if let Some(run) = self.runs.pop_front() {
+                (self.place, self.current) = (run.first, run.items);
+            } else if self.over {
+                return Poll::Ready(None);
+            } else {
+                let yielded = std::mem::take(&mut self.yielded);
+                self.over = !ready!(self.shared.poll_take(&mut self.runs, yielded, cx));
+            }
+        }
+    }
+}
+
+impl<S: Stream, U, E> Drop for Outlet<S, U, E> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}

@@ -1,0 +1,22 @@
+//! The one file in this crate that knows loom exists.
+//!
+//! Everything else imports `crate::sync`, so a model runs the code that ships.
+//! Not gated on `test`, so that the models of a dependent crate reach through.
+
+#[cfg(plimsoll_loom)]
+use loom::sync as imp;
+#[cfg(not(plimsoll_loom))]
+use std::sync as imp;
+
+pub(crate) use imp::{Mutex, MutexGuard};
+/// For hints alone, on which no decision rests: std's in models too, where each
+/// store of loom's would be one more step to search.
+pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
+
+use std::sync::PoisonError;
+
+/// Locks, also after a panic: what the locks of this crate guard is whole at
+/// every moment at which somebody else's code could have panicked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
