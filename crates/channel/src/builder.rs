@@ -3,8 +3,9 @@
 use crate::{
     Receiver, Sender,
     shared::{Shared, Weigh},
+    watch::Watch,
 };
-use plimsoll_core::{Clock, ConfigError, DefaultClock, Tick};
+use plimsoll_core::{Clock, ConfigError, DefaultClock};
 use std::{fmt, sync::Arc};
 
 /// A channel that holds at most `capacity` items.
@@ -107,13 +108,13 @@ pub fn try_bounded_by<T>(
 pub struct Builder<T> {
     capacity: usize,
     weigh: Option<Weigh<T>>,
-    clock: Option<Box<dyn Clock>>,
+    watch: Watch,
 }
 
 impl<T> Builder<T> {
     /// A channel that holds at most `capacity` items.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, weigh: None, clock: None }
+        Self { capacity, weigh: None, watch: Watch::Default(DefaultClock::new()) }
     }
 
     /// Bounds it by weight, as [`bounded_by`] does. By default each item weighs
@@ -126,7 +127,7 @@ impl<T> Builder<T> {
     /// What measures the time that calls wait. Read only when one does. By
     /// default a [`DefaultClock`].
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Some(Box::new(clock));
+        self.watch = Watch::Own(Box::new(clock));
         self
     }
 
@@ -134,7 +135,7 @@ impl<T> Builder<T> {
     /// saves two readings of the clock for each call that waits, a tenth of what
     /// a lone item costs on its way.
     pub fn untimed(mut self) -> Self {
-        self.clock = Some(Box::new(Still));
+        self.watch = Watch::Still;
         self
     }
 
@@ -147,18 +148,8 @@ impl<T> Builder<T> {
         if self.capacity == 0 {
             return Err(ConfigError::new("capacity", self.capacity, "at least 1"));
         }
-        let clock = self.clock.unwrap_or_else(|| Box::new(DefaultClock::new()));
-        let shared = Arc::new(Shared::new(self.capacity, self.weigh, clock));
+        let shared = Arc::new(Shared::new(self.capacity, self.weigh, self.watch));
         Ok((Sender::of(Arc::clone(&shared)), Receiver::of(shared)))
-    }
-}
-
-/// The clock of those who do not want to know.
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Tick {
-        Tick::ZERO
     }
 }
 

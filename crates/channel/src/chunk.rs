@@ -21,6 +21,7 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
+    #[inline]
     pub(crate) fn new(first: u64, items: usize, weights: Option<VecDeque<usize>>) -> Self {
         Self { first, items, weights, due: items / 2 }
     }
@@ -47,6 +48,7 @@ impl Hold {
     }
 
     /// Gives back the room of all but the last `left` items.
+    #[inline]
     fn release<T>(&mut self, left: usize, shared: &Shared<T>) {
         let yielded = self.items.saturating_sub(left);
         self.items -= yielded;
@@ -55,7 +57,7 @@ impl Hold {
             None => yielded,
         };
         if weight > 0 {
-            shared.with(|state, wakes| state.release(weight, wakes));
+            shared.release(weight);
         }
     }
 }
@@ -79,6 +81,7 @@ pub struct Chunk<'a, T> {
 }
 
 impl<'a, T> Chunk<'a, T> {
+    #[inline]
     pub(crate) fn new(shared: &'a Shared<T>, items: &'a mut VecDeque<T>, hold: Hold) -> Self {
         Self { shared, items, hold }
     }

@@ -15,6 +15,7 @@ mod shared;
 mod side;
 mod state;
 mod sync;
+mod watch;
 
 pub use crate::{
     builder::{Builder, bounded, bounded_by, try_bounded, try_bounded_by},

@@ -1,6 +1,8 @@
 //! The end that items come out at.
 
-use crate::{Prefetch, Stats, TryRecvError, blocking::block_on, chunk::Chunk, shared::Shared};
+use crate::{
+    LoadHandle, Prefetch, Stats, TryRecvError, blocking::block_on, chunk::Chunk, shared::Shared,
+};
 use futures_core::Stream;
 use plimsoll_core::{ConfigError, Load};
 use plimsoll_wait::Spot;
@@ -139,10 +141,7 @@ impl<T> Receiver<T> {
         max: usize,
     ) -> impl Future<Output = Option<Chunk<'a, T>>> {
         some(max, "max");
-        async move {
-            let hold = ReceivingChunk { rx: self, into, max }.await?;
-            Some(Chunk::new(&self.shared, into, hold))
-        }
+        ReceivingChunk { ends: Some((self, into)), max }
     }
 
     /// Makes this receiver a `Stream` that takes up to `max` items from the
@@ -187,6 +186,15 @@ impl<T> Receiver<T> {
         self.shared.stats()
     }
 
+    /// How full the channel is, for those who shed load or only look.
+    #[must_use]
+    pub fn load_handle(&self) -> LoadHandle
+    where
+        T: Send + 'static,
+    {
+        LoadHandle(Arc::<Shared<T>>::clone(&self.shared))
+    }
+
     #[inline]
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
         self.shared.poll_recv(&mut self.spot, cx.waker())
@@ -199,12 +207,7 @@ impl<T> Receiver<T> {
         into: &mut VecDeque<T>,
         max: usize,
     ) -> Poll<Option<crate::chunk::Hold>> {
-        let Self { shared, spot } = self;
-        shared.with(|state, wakes| {
-            state.poll_recv(spot, cx.waker(), wakes, |state, available, _| {
-                Some(state.take(available.min(max), into))
-            })
-        })
+        self.shared.poll_take(max, into, &mut self.spot, cx.waker())
     }
 
     fn leave(&mut self) {
@@ -283,24 +286,34 @@ impl<T> Drop for Receiving<'_, T> {
     }
 }
 
-/// The waiting of `recv_chunk`.
+/// The future of `recv_chunk`.
 struct ReceivingChunk<'a, T> {
-    rx: &'a mut Receiver<T>,
-    into: &'a mut VecDeque<T>,
+    /// `None` once done.
+    ends: Option<(&'a mut Receiver<T>, &'a mut VecDeque<T>)>,
     max: usize,
 }
 
-impl<T> Future for ReceivingChunk<'_, T> {
-    type Output = Option<crate::chunk::Hold>;
+impl<'a, T> Future for ReceivingChunk<'a, T> {
+    type Output = Option<Chunk<'a, T>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { rx, into, max } = &mut *self;
-        rx.poll_chunk(cx, into, *max)
+        let max = self.max;
+        let (rx, into) = self.ends.take().expect("not polled again once it was ready");
+        match rx.poll_chunk(cx, into, max) {
+            Poll::Pending => {
+                self.ends = Some((rx, into));
+                Poll::Pending
+            }
+            Poll::Ready(hold) => Poll::Ready(hold.map(|hold| Chunk::new(&rx.shared, into, hold))),
+        }
     }
 }
 
 impl<T> Drop for ReceivingChunk<'_, T> {
     fn drop(&mut self) {
-        self.rx.leave();
+        if let Some((rx, _)) = &mut self.ends {
+            rx.leave();
+        }
     }
 }

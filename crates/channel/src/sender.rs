@@ -254,7 +254,7 @@ impl<T> Future for SendingAll<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { shared, items, weights, spot } = &mut *self;
-        shared.with(|state, wakes| state.poll_send_all(items, weights, spot, cx.waker(), wakes))
+        shared.poll_send_all(items, weights, spot, cx.waker())
     }
 }
 

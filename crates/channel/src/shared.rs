@@ -2,14 +2,17 @@
 
 use crate::{
     Closed,
+    chunk::Hold,
     load::Stats,
     side::Wakes,
     state::State,
     sync::{AtomicUsize, Mutex, MutexGuard, Ordering},
+    watch::Watch,
 };
-use plimsoll_core::{Clock, Load};
+use plimsoll_core::Load;
 use plimsoll_wait::Spot;
 use std::{
+    collections::VecDeque,
     hint,
     sync::{PoisonError, TryLockError},
     task::{Poll, Waker},
@@ -33,8 +36,8 @@ pub(crate) struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    pub(crate) fn new(capacity: usize, weigh: Option<Weigh<T>>, clock: Box<dyn Clock>) -> Self {
-        let state = Mutex::new(State::new(capacity, weigh.is_some(), clock));
+    pub(crate) fn new(capacity: usize, weigh: Option<Weigh<T>>, watch: Watch) -> Self {
+        let state = Mutex::new(State::new(capacity, weigh.is_some(), watch));
         Self { state, load: AtomicUsize::new(0), capacity, weigh }
     }
 
@@ -93,6 +96,60 @@ impl<T> Shared<T> {
         })
     }
 
+    /// All of a deque in: quickly, if it does not wait and there is no more to do.
+    #[inline]
+    pub(crate) fn poll_send_all(
+        &self,
+        items: &mut VecDeque<T>,
+        weights: &mut VecDeque<usize>,
+        spot: &mut Option<Spot>,
+        waker: &Waker,
+    ) -> Poll<Result<(), Closed>> {
+        if items.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut state = self.lock();
+        if spot.is_none() {
+            if let Some(load) = state.quick_send_all(items) {
+                self.load.store(load, Ordering::Relaxed);
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.go_on(state, |state, wakes| state.poll_send_all(items, weights, spot, waker, wakes))
+    }
+
+    /// A chunk out: quickly, if it does not wait and there is no more to do.
+    #[inline]
+    pub(crate) fn poll_take(
+        &self,
+        max: usize,
+        into: &mut VecDeque<T>,
+        spot: &mut Option<Spot>,
+        waker: &Waker,
+    ) -> Poll<Option<Hold>> {
+        let mut state = self.lock();
+        if spot.is_none() {
+            if let Some(hold) = state.quick_take(max, into) {
+                return Poll::Ready(Some(hold));
+            }
+        }
+        self.go_on(state, |state, wakes| {
+            state.poll_recv(spot, waker, wakes, |state, available, _| {
+                Some(state.take(available.min(max), into))
+            })
+        })
+    }
+
+    /// Room back: quickly, if nobody waits to be told.
+    #[inline]
+    pub(crate) fn release(&self, weight: usize) {
+        let mut state = self.lock();
+        match state.quick_release(weight) {
+            Some(load) => self.load.store(load, Ordering::Relaxed),
+            None => self.go_on(state, |state, wakes| state.release(weight, wakes)),
+        }
+    }
+
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         match self.state.try_lock() {
@@ -146,8 +203,8 @@ impl<T> Shared<T> {
             high_water: state.high_water(),
             sends_waiting: state.sending.waiting(),
             recvs_waiting: state.receiving.waiting(),
-            send_blocked: state.sending.blocked(&*state.clock),
-            recv_blocked: state.receiving.blocked(&*state.clock),
+            send_blocked: state.sending.blocked(&state.watch),
+            recv_blocked: state.receiving.blocked(&state.watch),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Those who wait on one side of the channel, and what they were promised.
 
-use plimsoll_core::{Clock, Tick};
+use crate::watch::Watch;
+use plimsoll_core::Tick;
 use plimsoll_wait::{Line, Spot};
 use std::{task::Waker, time::Duration};
 
@@ -49,21 +50,22 @@ impl Side {
     }
 
     /// How long calls have waited, all added up, those that still wait included.
-    pub(crate) fn blocked(&self, clock: &dyn Clock) -> Duration {
+    pub(crate) fn blocked(&self, watch: &Watch) -> Duration {
         let mut blocked = self.blocked;
         if blocked.calls > 0 {
-            blocked.count_to(clock.now());
+            blocked.count_to(watch.now());
         }
         Duration::from_nanos(blocked.nanos)
     }
 
     /// Joins the line, or keeps the place in it, and is woken through `waker`.
+    #[inline]
     pub(crate) fn wait(
         &mut self,
         spot: &mut Option<Spot>,
         weight: usize,
         waker: &Waker,
-        clock: &dyn Clock,
+        watch: &Watch,
         wakes: &mut Wakes,
     ) {
         if let Some(waiter) = spot.and_then(|spot| self.line.get_mut(spot)) {
@@ -75,7 +77,7 @@ impl Side {
         match self.line.join(Waiter { waker: Some(waker.clone()), weight }) {
             Ok(joined) => {
                 *spot = Some(joined);
-                self.blocked.count_to(clock.now());
+                self.blocked.count_to(watch.now());
                 self.blocked.calls += 1;
             }
             // Four thousand million wait: this one has to ask again and again.
@@ -85,16 +87,17 @@ impl Side {
 
     /// Leaves the line. What was promised is promised no more: the caller uses
     /// it, or tells the others.
-    pub(crate) fn leave(&mut self, spot: &mut Option<Spot>, clock: &dyn Clock, wakes: &mut Wakes) {
+    #[inline]
+    pub(crate) fn leave(&mut self, spot: &mut Option<Spot>, watch: &Watch, wakes: &mut Wakes) {
         let Some(spot) = spot.take() else { return };
-        if self.is_told(Some(spot)) {
-            self.promised -= self.line.get(spot).map_or(0, |waiter| waiter.weight);
+        let told = !self.line.is_waiting(spot);
+        let Some(Waiter { waker, weight }) = self.line.remove(spot) else { return };
+        if told {
+            self.promised -= weight;
         }
-        if let Some(waiter) = self.line.remove(spot) {
-            wakes.retired = waiter.waker;
-            self.blocked.count_to(clock.now());
-            self.blocked.calls -= 1;
-        }
+        wakes.retired = waker;
+        self.blocked.count_to(watch.now());
+        self.blocked.calls -= 1;
     }
 
     /// Tells those in front, as long as `may` says yes to what is promised and
@@ -131,9 +134,9 @@ struct Blocked {
 }
 
 impl Blocked {
-    #[expect(clippy::cast_possible_truncation, reason = "584 years of waiting")]
+    #[inline]
     fn count_to(&mut self, now: Tick) {
-        let each = now.since(self.counted_to).as_nanos() as u64;
+        let each = now.as_nanos().saturating_sub(self.counted_to.as_nanos());
         self.nanos = self.nanos.saturating_add(each.saturating_mul(self.calls as u64));
         // A clock that steps back counts nothing twice.
         self.counted_to = self.counted_to.max(now);
@@ -141,21 +144,27 @@ impl Blocked {
 }
 
 /// Whom to wake once the lock is released: a waker may run anything.
+///
+/// Made of words that fit into registers, for the calls that tell one: through
+/// memory it took longer than to tell.
 #[derive(Default)]
 pub(crate) struct Wakes {
     first: Option<Waker>,
-    more: Vec<Waker>,
+    more: Option<Box<More>>,
     /// One that is not needed any more. Dropping it may drop a task, and with it
     /// an end of this very channel; so that, too, waits for the lock.
     retired: Option<Waker>,
 }
+
+#[derive(Default)]
+struct More(Vec<Waker>);
 
 impl Wakes {
     #[inline]
     fn add(&mut self, waker: Option<Waker>) {
         match (waker, &self.first) {
             (Some(waker), None) => self.first = Some(waker),
-            (Some(waker), Some(_)) => self.more.push(waker),
+            (Some(waker), Some(_)) => self.more.get_or_insert_default().0.push(waker),
             (None, _) => {}
         }
     }
@@ -165,6 +174,8 @@ impl Wakes {
         if let Some(waker) = self.first {
             waker.wake();
         }
-        self.more.into_iter().for_each(Waker::wake);
+        if let Some(more) = self.more {
+            more.0.into_iter().for_each(Waker::wake);
+        }
     }
 }

@@ -3,8 +3,11 @@
 mod input;
 mod output;
 
-use crate::side::{Side, Wakes};
-use plimsoll_core::Clock;
+use crate::{
+    chunk::Hold,
+    side::{Side, Wakes},
+    watch::Watch,
+};
 use std::{collections::VecDeque, mem};
 
 /// The channel. Three things hold between any two calls:
@@ -20,7 +23,7 @@ use std::{collections::VecDeque, mem};
 pub(crate) struct State<T> {
     capacity: usize,
     closed: bool,
-    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) watch: Watch,
     pub(crate) senders: usize,
     pub(crate) receivers: usize,
     pub(crate) sending: Side,
@@ -65,12 +68,22 @@ fn fits(taken: usize, weight: usize, capacity: usize) -> bool {
 
 /// Moves the first `n` items of one deque to the end of another. Two pointers
 /// change places where that leaves less to move.
+#[inline]
 fn move_first<T>(n: usize, from: &mut VecDeque<T>, to: &mut VecDeque<T>) {
+    if n < from.len() {
+        move_some(n, from, to);
+    } else if to.is_empty() {
+        mem::swap(from, to);
+    } else {
+        to.append(from);
+    }
+}
+
+#[inline(never)]
+fn move_some<T>(n: usize, from: &mut VecDeque<T>, to: &mut VecDeque<T>) {
     if to.is_empty() && n >= from.len() / 2 {
         mem::swap(from, to);
         from.extend(to.drain(n..));
-    } else if n == from.len() {
-        to.append(from);
     } else {
         to.extend(from.drain(..n));
     }
@@ -78,11 +91,11 @@ fn move_first<T>(n: usize, from: &mut VecDeque<T>, to: &mut VecDeque<T>) {
 
 impl<T> State<T> {
     /// An empty channel with one end on each side.
-    pub(crate) fn new(capacity: usize, by_weight: bool, clock: Box<dyn Clock>) -> Self {
+    pub(crate) fn new(capacity: usize, by_weight: bool, watch: Watch) -> Self {
         let mut new = Self {
             capacity,
             closed: false,
-            clock,
+            watch,
             senders: 1,
             receivers: 1,
             sending: Side::new(),
@@ -122,6 +135,7 @@ impl<T> State<T> {
     }
 
     /// Finds anew what may pass quickly: after all that is not itself quick.
+    #[inline]
     pub(crate) fn settle(&mut self) {
         let nobody_to_tell = self.sending.all_told() && self.weights.is_none();
         let in_too = nobody_to_tell && self.receiving.all_told() && !self.closed;
@@ -156,6 +170,44 @@ impl<T> State<T> {
         }
         let item = self.queue.pop_front()?;
         Some((item, self.queue.len() + self.aside))
+    }
+
+    /// Puts in all of a deque if that is all there is to do, and returns the room
+    /// then taken.
+    #[inline]
+    pub(crate) fn quick_send_all(&mut self, items: &mut VecDeque<T>) -> Option<usize> {
+        let len = self.queue.len() + items.len();
+        if len > self.quick.below {
+            return None;
+        }
+        move_first(items.len(), items, &mut self.queue);
+        self.high_water = self.high_water.max(len);
+        Some(len + self.aside)
+    }
+
+    /// Takes up to `max` items out, whose room stays taken, if that is all there
+    /// is to do.
+    #[inline]
+    pub(crate) fn quick_take(&mut self, max: usize, into: &mut VecDeque<T>) -> Option<Hold> {
+        let n = self.queue.len().checked_sub(self.quick.above)?.min(max);
+        if n == 0 {
+            return None;
+        }
+        let hold = self.take(n, into);
+        self.settle();
+        Some(hold)
+    }
+
+    /// Gives back room that was set aside if nobody waits to be told, and returns
+    /// the room then taken.
+    #[inline]
+    pub(crate) fn quick_release(&mut self, weight: usize) -> Option<usize> {
+        if !self.sending.all_told() {
+            return None;
+        }
+        self.aside -= weight;
+        self.settle();
+        Some(self.used())
     }
 
     /// Lets nothing more in, and tells everybody.

@@ -23,6 +23,7 @@ impl<T> State<T> {
         }
     }
 
+    #[inline]
     fn fits(&self, weight: usize) -> bool {
         fits(self.used() + self.sending.promised(), weight, self.capacity)
     }
@@ -38,6 +39,7 @@ impl<T> State<T> {
         self.added(wakes);
     }
 
+    #[inline]
     pub(super) fn added(&mut self, wakes: &mut Wakes) {
         self.high_water = self.high_water.max(self.queued());
         self.tell_receivers(wakes);
@@ -55,7 +57,7 @@ impl<T> State<T> {
     ) -> Room {
         let room = self.room(*spot, weight);
         if !matches!(room, Room::Full) {
-            self.sending.leave(spot, &*self.clock, wakes);
+            self.sending.leave(spot, &self.watch, wakes);
         }
         if let Room::Free = room {
             if let Some(item) = item.take() {
@@ -79,14 +81,15 @@ impl<T> State<T> {
             Room::Free => Poll::Ready(Ok(())),
             Room::Closed => Poll::Ready(Err(Closed)),
             Room::Full => {
-                self.sending.wait(spot, weight, waker, &*self.clock, wakes);
+                self.sending.wait(spot, weight, waker, &self.watch, wakes);
                 Poll::Pending
             }
         }
     }
 
-    /// Takes in as many of `items` as fit, and lets the sender wait for the rest.
+    /// Takes in as many of `items`, of which there are some, as fit, and lets the sender wait for the rest.
     /// `weights` belong to `items` in a channel by weight.
+    #[inline]
     pub(crate) fn poll_send_all(
         &mut self,
         items: &mut VecDeque<T>,
@@ -95,17 +98,14 @@ impl<T> State<T> {
         waker: &Waker,
         wakes: &mut Wakes,
     ) -> Poll<Result<(), Closed>> {
-        if items.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
         let first = weights.front().copied().unwrap_or(1);
         match self.room(*spot, first) {
             Room::Closed => {
-                self.sending.leave(spot, &*self.clock, wakes);
+                self.sending.leave(spot, &self.watch, wakes);
                 return Poll::Ready(Err(Closed));
             }
             Room::Free => {
-                self.sending.leave(spot, &*self.clock, wakes);
+                self.sending.leave(spot, &self.watch, wakes);
                 self.push_some(items, weights, wakes);
                 if items.is_empty() {
                     return Poll::Ready(Ok(()));
@@ -114,11 +114,12 @@ impl<T> State<T> {
             Room::Full => {}
         }
         let next = weights.front().copied().unwrap_or(1);
-        self.sending.wait(spot, next, waker, &*self.clock, wakes);
+        self.sending.wait(spot, next, waker, &self.watch, wakes);
         Poll::Pending
     }
 
     /// Puts in the first item, which has room, and those after it that fit.
+    #[inline]
     fn push_some(
         &mut self,
         items: &mut VecDeque<T>,
@@ -155,14 +156,14 @@ impl<T> State<T> {
     ) -> Poll<Result<usize, Closed>> {
         match self.room(*spot, 1) {
             Room::Full => {
-                self.sending.wait(spot, 1, waker, &*self.clock, wakes);
+                self.sending.wait(spot, 1, waker, &self.watch, wakes);
                 return Poll::Pending;
             }
             Room::Closed => {
-                self.sending.leave(spot, &*self.clock, wakes);
+                self.sending.leave(spot, &self.watch, wakes);
                 return Poll::Ready(Err(Closed));
             }
-            Room::Free => self.sending.leave(spot, &*self.clock, wakes),
+            Room::Free => self.sending.leave(spot, &self.watch, wakes),
         }
         let n = most.min(self.capacity - self.used() - self.sending.promised());
         self.aside += n;
@@ -178,6 +179,7 @@ impl<T> State<T> {
     }
 
     /// Gives back room that was set aside.
+    #[inline]
     pub(crate) fn release(&mut self, weight: usize, wakes: &mut Wakes) {
         self.aside -= weight;
         self.tell_senders(wakes);
@@ -186,7 +188,7 @@ impl<T> State<T> {
     /// A sender gives up: what it was promised goes to the next, and one that
     /// did not fit stands in nobody's way any more.
     pub(crate) fn stop_sending(&mut self, spot: &mut Option<Spot>, wakes: &mut Wakes) {
-        self.sending.leave(spot, &*self.clock, wakes);
+        self.sending.leave(spot, &self.watch, wakes);
         self.tell_senders(wakes);
     }
 

@@ -30,13 +30,13 @@ impl<T> State<T> {
     ) -> Poll<Option<R>> {
         let available = self.available(*spot);
         if available > 0 {
-            self.receiving.leave(spot, &*self.clock, wakes);
+            self.receiving.leave(spot, &self.watch, wakes);
             Poll::Ready(take(self, available, wakes))
         } else if self.closed {
-            self.receiving.leave(spot, &*self.clock, wakes);
+            self.receiving.leave(spot, &self.watch, wakes);
             Poll::Ready(None)
         } else {
-            self.receiving.wait(spot, 1, waker, &*self.clock, wakes);
+            self.receiving.wait(spot, 1, waker, &self.watch, wakes);
             Poll::Pending
         }
     }
@@ -53,14 +53,17 @@ impl<T> State<T> {
     }
 
     /// Takes the first `n` items out. Their room stays taken.
+    #[inline]
     pub(crate) fn take(&mut self, n: usize, into: &mut VecDeque<T>) -> Hold {
         move_first(n, &mut self.queue, into);
-        let weights = self.weights.as_mut().map(|weights| weights.each.drain(..n).collect());
-        let hold = Hold::new(self.taken, n, weights);
+        let first = self.taken;
         self.taken += n as u64;
-        if let Some(weights) = &mut self.weights {
-            weights.sum -= hold.weight();
-        }
+        let Some(queued) = &mut self.weights else {
+            self.aside += n;
+            return Hold::new(first, n, None);
+        };
+        let hold = Hold::new(first, n, Some(queued.each.drain(..n).collect()));
+        queued.sum -= hold.weight();
         self.aside += hold.weight();
         hold
     }
@@ -81,7 +84,7 @@ impl<T> State<T> {
 
     /// A receiver gives up: what it was promised goes to the next.
     pub(crate) fn stop_receiving(&mut self, spot: &mut Option<Spot>, wakes: &mut Wakes) {
-        self.receiving.leave(spot, &*self.clock, wakes);
+        self.receiving.leave(spot, &self.watch, wakes);
         self.tell_receivers(wakes);
     }
 
