@@ -1,12 +1,10 @@
 //! The handle: how items come in.
 
 use crate::{
-    FlushOutput, Refused, Reply, SubmitError,
-    blocking::Thread,
-    driver,
+    FlushOutput, Refused, Reply, Stats, SubmitError, driver,
+    handle::{Handle, Start},
     settings::Settings,
-    shared::{Flush, Shared},
-    sync::OnceLock,
+    thread,
 };
 use plimsoll_core::{Drain, DrainError, Load, Reason, Rejected};
 use std::{fmt, io, sync::Arc};
@@ -24,12 +22,13 @@ use tokio::sync::SemaphorePermit;
 /// as [`linger`](Self::linger) allows, or the batcher is drained or dropped.
 /// Items are flushed in the order in which they were accepted.
 ///
-/// # The task
+/// # Who flushes
 ///
-/// The first use of a batcher starts a task on the current tokio runtime. When
-/// the last handle is dropped, that task flushes what was accepted, and ends;
-/// [`drain`](Self::drain) waits for the end. If the runtime is shut down before,
-/// callers get [`SubmitError::Abandoned`] and the batcher is closed.
+/// The first use of a batcher starts a task on the current tokio runtime; with
+/// [`blocking`](Self::blocking) it is a thread, which needs no runtime. When the
+/// last handle is dropped, what was accepted is flushed, and the task or thread
+/// ends; [`drain`](Self::drain) waits for the end. If the task's runtime is shut
+/// down before, callers get [`SubmitError::Abandoned`] and the batcher is closed.
 ///
 /// # Example
 ///
@@ -57,13 +56,6 @@ where
     pub(crate) handle: Arc<Handle<T, R, E>>,
 }
 
-/// What all clones of a batcher share, and its task does not.
-pub(crate) struct Handle<T, R, E> {
-    pub(crate) shared: Arc<Shared<T, R, E>>,
-    /// Set when the task has been started.
-    started: OnceLock<()>,
-}
-
 impl<T, R, E> Batcher<T, R, E>
 where
     T: Send + 'static,
@@ -83,16 +75,18 @@ where
         F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output: FlushOutput<Reply = R, Error = E>> + Send + 'static,
     {
-        Self::of(driver::erase(flush))
+        Self::of(Start::Task(driver::erase(flush)), Settings::new(false))
     }
 
     /// A batcher whose `flush` is a plain function that may block: it runs on
     /// one thread of its own from the first batch to the last. That suits a
     /// database connection, which `flush` can own.
     ///
-    /// The thread ends, and drops `flush`, after the last batch. For the rest,
-    /// see [`new`](Self::new). With `max_in_flight(2)` the thread finds its next
-    /// batch when it has finished one.
+    /// The thread takes its batches itself, so that none waits for a runtime,
+    /// and goes on when a runtime ends: all that was accepted is flushed as long
+    /// as the process lives. After the last batch it drops `flush`; only then
+    /// does [`drain`](Self::drain) return. A fixed linger is real time, also
+    /// where a test's clock is paused. For the rest, see [`new`](Self::new).
     ///
     /// # Panics
     ///
@@ -118,7 +112,7 @@ where
     pub fn blocking<F, O>(flush: F) -> Self
     where
         F: FnMut(Vec<T>) -> O + Send + 'static,
-        O: FlushOutput<Reply = R, Error = E> + Send + 'static,
+        O: FlushOutput<Reply = R, Error = E>,
     {
         match Self::try_blocking(flush) {
             Ok(batcher) => batcher,
@@ -134,15 +128,14 @@ where
     pub fn try_blocking<F, O>(flush: F) -> io::Result<Self>
     where
         F: FnMut(Vec<T>) -> O + Send + 'static,
-        O: FlushOutput<Reply = R, Error = E> + Send + 'static,
+        O: FlushOutput<Reply = R, Error = E>,
     {
-        let thread = Thread::start(flush)?;
-        Ok(Self::of(driver::erase(move |items| thread.run(items))))
+        let start = Start::Thread(thread::start(flush)?);
+        Ok(Self::of(start, Settings::new(true)))
     }
 
-    fn of(flush: Flush<T, R, E>) -> Self {
-        let shared = Arc::new(Shared::new(flush, Settings::default()));
-        Self { handle: Arc::new(Handle { shared, started: OnceLock::new() }) }
+    fn of(start: Start<T, R, E>, settings: Settings<T, R, E>) -> Self {
+        Self { handle: Arc::new(Handle::new(start, settings)) }
     }
 
     /// Submits `item`, and waits for its own result. While the queue is full it
@@ -154,7 +147,8 @@ where
     ///
     /// # Panics
     ///
-    /// When the batcher's first use is outside of a tokio runtime.
+    /// When the first use of a batcher without a thread is outside of a tokio
+    /// runtime. Nothing has happened then.
     ///
     /// # Cancel safety
     ///
@@ -179,7 +173,8 @@ where
     ///
     /// # Panics
     ///
-    /// When the batcher's first use is outside of a tokio runtime.
+    /// When the first use of a batcher without a thread is outside of a tokio
+    /// runtime. Nothing has happened then.
     ///
     /// # Example
     ///
@@ -215,7 +210,8 @@ where
     ///
     /// # Panics
     ///
-    /// When the batcher's first use is outside of a tokio runtime.
+    /// When the first use of a batcher without a thread is outside of a tokio
+    /// runtime. Nothing has happened then.
     ///
     /// # Cancel safety
     ///
@@ -236,7 +232,8 @@ where
     ///
     /// # Panics
     ///
-    /// When the batcher's first use is outside of a tokio runtime.
+    /// When the first use of a batcher without a thread is outside of a tokio
+    /// runtime. Nothing has happened then.
     pub fn try_push(&self, item: T) -> Result<(), Refused<T>> {
         self.start();
         match self.try_place() {
@@ -245,9 +242,38 @@ where
         }
     }
 
+    /// Flushes what was accepted before this call without waiting for company,
+    /// and returns when all of that has ended: each caller has been told, also
+    /// through [`on_push_error`](Self::on_push_error). The batcher goes on, and
+    /// this does not wait for what it accepts meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the flushes go on.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_batch::{Batcher, Emitted};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let flush = |_: Vec<u8>| async { Ok::<(), std::fmt::Error>(()) };
+    /// let batcher = Batcher::new(flush).max_wait(Duration::from_secs(3600));
+    /// batcher.push(1).await.unwrap();
+    /// batcher.flush().await; // and not in an hour
+    /// assert_eq!(batcher.stats().emitted(Emitted::Asked), 1);
+    /// # }
+    /// ```
+    pub async fn flush(&self) {
+        self.handle.shared.flushed().await;
+    }
+
     /// Accepts nothing more, flushes what was accepted without waiting for
-    /// company, and returns when all flushes have ended. Those who wait for a
-    /// place are refused. A second call waits for the same end.
+    /// company, and returns when all flushes have ended and the flush function
+    /// was dropped. Those who wait for a place are refused. A second call waits
+    /// for the same end.
     ///
     /// # Errors
     ///
@@ -257,7 +283,8 @@ where
     ///
     /// # Panics
     ///
-    /// When the batcher's first use is outside of a tokio runtime.
+    /// When the first use of a batcher without a thread is outside of a tokio
+    /// runtime. Nothing has happened then.
     ///
     /// # Cancel safety
     ///
@@ -269,18 +296,28 @@ where
         shared.ended().await;
         match shared.unheard() {
             0 => Ok(()),
-            n => Err(DrainError::new(n, "their flush failed or was cut off, and nobody was told")),
+            n => Err(DrainError::new(n, "their flush was cut off, or failed and nobody was told")),
         }
     }
 
-    /// Starts the task if there is none yet. Before anything is accepted: where
-    /// there is no runtime, nothing has happened.
+    /// How batches came out so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.handle.shared.intake.stats()
+    }
+
+    /// Before anything is accepted: where there is no runtime, nothing has
+    /// happened.
     fn start(&self) {
-        self.handle.started.get_or_init(|| driver::spawn(Arc::clone(&self.handle.shared)));
+        self.handle.start();
     }
 
     async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.handle.shared.places.acquire().await.ok()
+        let places = &self.handle.shared.places;
+        match places.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => places.acquire().await.ok(),
+        }
     }
 
     fn try_place(&self) -> Result<SemaphorePermit<'_>, Rejected> {
@@ -319,12 +356,6 @@ where
 {
     fn clone(&self) -> Self {
         Self { handle: Arc::clone(&self.handle) }
-    }
-}
-
-impl<T, R, E> Drop for Handle<T, R, E> {
-    fn drop(&mut self) {
-        self.shared.close();
     }
 }
 

@@ -1,28 +1,30 @@
 //! The task of a batcher: takes what is due, and flushes it.
 
 use crate::{
-    FlushOutput, SubmitError,
+    FlushOutput,
     callers::Callers,
+    flight::{Flight, Panicked, message},
     intake::{Batch, Due},
     output::{Results, sealed::Sealed},
-    shared::{Flush, Shared},
-    slab::Answer,
+    shared::Shared,
 };
 use std::{
-    any::Any,
     future::poll_fn,
-    iter,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Poll, ready},
 };
 use tokio::{
+    runtime::Handle,
     task::{JoinSet, yield_now},
     time::{Instant, Sleep, sleep_until},
 };
 
-/// `flush` without its type: one box per batch.
+/// A flush function without its type: one box per batch.
+pub(crate) type Flush<T, R, E> = Box<dyn Fn(Vec<T>) -> Flushing<R, E> + Send + Sync>;
+type Flushing<R, E> = Pin<Box<dyn Future<Output = Results<R, E>> + Send>>;
+
 pub(crate) fn erase<T, R, E, F, Fut>(flush: F) -> Flush<T, R, E>
 where
     T: 'static,
@@ -31,13 +33,13 @@ where
 {
     Box::new(move |items| {
         let sent = items.len();
-        let flight = flush(items);
-        Box::pin(async move { flight.await.into_results(sent) })
+        let flushing = flush(items);
+        Box::pin(async move { flushing.await.into_results(sent) })
     })
 }
 
-/// Starts the task on the current runtime.
-pub(crate) fn spawn<T, R, E>(shared: Arc<Shared<T, R, E>>)
+/// Starts the task.
+pub(crate) fn spawn<T, R, E>(runtime: &Handle, flush: Flush<T, R, E>, shared: Arc<Shared<T, R, E>>)
 where
     T: Send + 'static,
     R: Send + 'static,
@@ -45,12 +47,17 @@ where
 {
     // Made here: a runtime that shuts down may drop the task before it runs.
     let life = Life { shared };
-    tokio::spawn(async move { drive(&life.shared).await });
+    runtime.spawn(async move {
+        let flush = Arc::new(flush);
+        drive(&flush, &life.shared).await;
+        drop(flush); // before the end is told
+        drop(life);
+    });
 }
 
-/// The task is alive. Dropped, nothing is accepted and nobody waits any more.
-struct Life<T, R, E> {
-    shared: Arc<Shared<T, R, E>>,
+/// The flusher is alive. Dropped, nothing is accepted and nobody waits any more.
+pub(crate) struct Life<T, R, E> {
+    pub(crate) shared: Arc<Shared<T, R, E>>,
 }
 
 impl<T, R, E> Drop for Life<T, R, E> {
@@ -59,11 +66,12 @@ impl<T, R, E> Drop for Life<T, R, E> {
         for batch in self.shared.intake.abandon() {
             drop(Callers::of(batch, &self.shared));
         }
+        self.shared.teller.end();
         self.shared.end();
     }
 }
 
-async fn drive<T, R, E>(shared: &Arc<Shared<T, R, E>>)
+async fn drive<T, R, E>(flush: &Arc<Flush<T, R, E>>, shared: &Arc<Shared<T, R, E>>)
 where
     T: Send + 'static,
     R: Send + 'static,
@@ -72,6 +80,9 @@ where
     let mut flights = JoinSet::new();
     let mut timer = None;
     loop {
+        // Those that have ended are forgotten now, and not when all places are
+        // taken: there may be a million.
+        while flights.try_join_next().is_some() {}
         while flights.len() >= shared.settings.max_in_flight {
             flights.join_next().await;
         }
@@ -84,8 +95,14 @@ where
         }
         let Some(batch) = next(shared, &mut timer).await else { break };
         let (callers, items) = Callers::of(batch, shared);
-        let shared = Arc::clone(shared);
-        flights.spawn(async move { callers.answer(flush(&shared, items).await) });
+        let (flush, shared) = (Arc::clone(flush), Arc::clone(shared));
+        flights.spawn(async move {
+            let mut flight = Flight::new(items, &shared.settings);
+            while let Some(items) = flight.next() {
+                flight.done(caught(|| flush(items)).await);
+            }
+            callers.answer(flight.answers());
+        });
     }
     while flights.join_next().await.is_some() {}
 }
@@ -116,57 +133,13 @@ async fn next<T, R, E>(
     .await
 }
 
-/// An answer for each item.
-async fn flush<T, R, E>(shared: &Shared<T, R, E>, items: Vec<T>) -> Vec<Answer<R, E>> {
-    let mut answers = Vec::with_capacity(items.len());
-    let mut todo = vec![items];
-    while let Some(items) = todo.pop() {
-        let sent = items.len();
-        let copy = match shared.settings.copy_items {
-            Some(copy) if sent > 1 => Some(copy(&items)),
-            _ => None,
-        };
-        let whole: &dyn Fn() -> Answer<R, E> = match caught(|| (shared.flush)(items)).await {
-            Ok(Results::Each(results)) if results.len() == sent => {
-                answers.extend(results.into_iter().map(|r| r.map_err(SubmitError::Failed)));
-                continue;
-            }
-            // What was done and what was not is unknown: not to be done again.
-            Ok(Results::Each(results)) => {
-                let got = results.len();
-                answers.extend(
-                    iter::repeat_with(|| Err(SubmitError::WrongCount { sent, got })).take(sent),
-                );
-                continue;
-            }
-            Ok(Results::Whole(error, copy)) => &move || Err(SubmitError::Failed(copy(&error))),
-            Err(message) => &move || Err(SubmitError::Panicked(Arc::clone(&message))),
-        };
-        match copy {
-            Some(mut left) => {
-                let right = left.split_off(sent / 2);
-                todo.extend([right, left]); // the left one is next
-            }
-            None => answers.extend(iter::repeat_with(whole).take(sent)),
-        }
-    }
-    answers
-}
-
 /// The output of a future, or the message of its panic. Making the future may
 /// panic as well.
-async fn caught<F: Future + Unpin>(make: impl FnOnce() -> F) -> Result<F::Output, Arc<str>> {
+async fn caught<F: Future + Unpin>(make: impl FnOnce() -> F) -> Result<F::Output, Panicked> {
     let mut future = catch_unwind(AssertUnwindSafe(make)).map_err(message)?;
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut future).poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(message(panic))),
     })
     .await
-}
-
-fn message(panic: Box<dyn Any + Send>) -> Arc<str> {
-    match panic.downcast::<String>() {
-        Ok(text) => text.as_str().into(),
-        Err(panic) => (*panic.downcast::<&str>().unwrap_or(Box::new("no message"))).into(),
-    }
 }

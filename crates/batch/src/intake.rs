@@ -2,11 +2,14 @@
 //! as it is told, and no runtime.
 
 use crate::{
+    Emitted, Stats,
     slab::Slab,
     sync::{Arc, Mutex, MutexGuard},
+    wakers::WakeLater,
 };
 use std::{
     collections::VecDeque,
+    mem,
     sync::PoisonError,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -30,6 +33,8 @@ pub(crate) struct Limits {
 
 /// Items that are flushed together, and those who wait for them.
 pub(crate) struct Batch<T, R, E> {
+    /// Batches are numbered as they are opened, from 0.
+    pub(crate) number: u64,
     pub(crate) items: Vec<T>,
     pub(crate) slab: Arc<Slab<R, E>>,
     /// How many were accepted: more than the items where equal ones share.
@@ -38,19 +43,23 @@ pub(crate) struct Batch<T, R, E> {
     pub(crate) shares: Vec<usize>,
     /// The callers who pushed, and so do not wait.
     pub(crate) pushed: Vec<usize>,
+    /// Why it takes no more; `Free` while it does.
+    pub(crate) why: Emitted,
     bytes: usize,
     due: Option<Instant>,
     seen: Option<Seen<T>>,
 }
 
 impl<T, R, E> Batch<T, R, E> {
-    fn new(due: Option<Instant>, seen: Option<Seen<T>>) -> Self {
+    fn new(number: u64, due: Option<Instant>, seen: Option<Seen<T>>) -> Self {
         Self {
+            number,
             items: Vec::new(),
             slab: Slab::new(),
             callers: 0,
             shares: Vec::new(),
             pushed: Vec::new(),
+            why: Emitted::Free,
             bytes: 0,
             due,
             seen,
@@ -74,23 +83,37 @@ pub(crate) struct Intake<T, R, E> {
 }
 
 struct State<T, R, E> {
-    /// Full batches, oldest first. Never empty ones.
+    /// Batches that take no more, oldest first. Never empty ones.
     full: VecDeque<Batch<T, R, E>>,
     open: Option<Batch<T, R, E>>,
+    /// Batches opened so far.
+    opened: u64,
+    /// The numbers of those that were handed out and have not ended.
+    in_flight: Vec<u64>,
     closed: bool,
     /// Who flushes, while it waits for something to do.
     flusher: Option<Waker>,
+    stats: Stats,
 }
 
 impl<T, R, E> Intake<T, R, E> {
     pub(crate) fn new(limits: Limits) -> Self {
-        let state = State { full: VecDeque::new(), open: None, closed: false, flusher: None };
+        let state = State {
+            full: VecDeque::new(),
+            open: None,
+            opened: 0,
+            in_flight: Vec::new(),
+            closed: false,
+            flusher: None,
+            stats: Stats::new(limits.size),
+        };
         Self { state: Mutex::new(state), limits }
     }
 
-    /// The only way to change the limits: before anybody shares the intake.
-    pub(crate) fn limits_mut(&mut self) -> &mut Limits {
-        &mut self.limits
+    /// With other limits: before anybody shares the intake.
+    pub(crate) fn limit(&mut self, change: impl FnOnce(&mut Limits)) {
+        change(&mut self.limits);
+        *self = Self::new(self.limits);
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -107,7 +130,10 @@ impl<T, R, E> Intake<T, R, E> {
         now: impl FnOnce() -> Instant,
         seen: impl Fn() -> Option<Seen<T>>,
     ) -> Result<(Arc<Slab<R, E>>, usize), T> {
-        let mut state = self.state();
+        // `seen` is the user's, and may panic: whatever was done until then
+        // holds, and the flusher hears of it.
+        let mut woken = WakeLater::default();
+        let state = &mut *self.state();
         if state.closed {
             return Err(item);
         }
@@ -115,22 +141,29 @@ impl<T, R, E> Intake<T, R, E> {
             let next = open.items.len();
             open.seen.as_mut().and_then(|seen| seen(&item, next))
         });
-        let overflows =
-            |open: &mut Batch<T, R, E>| open.bytes.saturating_add(bytes) > self.limits.bytes;
         if twin.is_none() {
-            if let Some(open) = state.open.take_if(overflows) {
-                state.full.push_back(open);
+            let overflows = |open: &Batch<T, R, E>| {
+                open.bytes.checked_add(bytes).is_none_or(|sum| sum > self.limits.bytes)
+            };
+            if state.open.as_ref().is_some_and(overflows) {
+                state.seal(Emitted::Heavy);
+                woken.0 = state.flusher.take();
             }
         }
-        let is_first = state.open.is_none();
-        let open = state.open.get_or_insert_with(|| {
-            let due = self.limits.wait.map(|wait| later(now(), wait));
-            let mut seen = seen();
-            if let Some(seen) = &mut seen {
-                seen(&item, 0);
+        let open = match &mut state.open {
+            Some(open) => open,
+            None => {
+                let due = self.limits.wait.map(|wait| later(now(), wait));
+                let mut seen = seen();
+                if let Some(seen) = &mut seen {
+                    seen(&item, 0);
+                }
+                woken.0 = woken.0.take().or_else(|| state.flusher.take());
+                let number = state.opened;
+                state.opened += 1;
+                state.open.insert(Batch::new(number, due, seen))
             }
-            Batch::new(due, seen)
-        });
+        };
         let caller = open.callers;
         let place = (Arc::clone(&open.slab), caller);
         open.callers += 1;
@@ -145,14 +178,15 @@ impl<T, R, E> Intake<T, R, E> {
             open.bytes = open.bytes.saturating_add(bytes);
         }
         let Limits { size, queue, bytes, .. } = self.limits;
-        let is_full = open.items.len() >= size || open.callers >= queue || open.bytes >= bytes;
-        if is_full {
-            let open = state.open.take();
-            state.full.extend(open);
-        }
-        let flusher = if is_first || is_full { state.flusher.take() } else { None };
-        drop(state);
-        wake(flusher);
+        let why = if open.items.len() >= size || open.callers >= queue {
+            Emitted::Full
+        } else if open.bytes >= bytes {
+            Emitted::Heavy
+        } else {
+            return Ok(place);
+        };
+        state.seal(why);
+        woken.0 = woken.0.take().or_else(|| state.flusher.take());
         Ok(place)
     }
 
@@ -160,7 +194,7 @@ impl<T, R, E> Intake<T, R, E> {
     pub(crate) fn poll_any(&self, cx: &Context<'_>) -> Poll<bool> {
         let mut state = self.state();
         if state.full.is_empty() && state.open.is_none() && !state.closed {
-            state.flusher = Some(cx.waker().clone());
+            state.wake_up(cx.waker());
             return Poll::Pending;
         }
         Poll::Ready(!state.full.is_empty())
@@ -170,51 +204,98 @@ impl<T, R, E> Intake<T, R, E> {
     /// changed, other than by time.
     pub(crate) fn next(&self, cx: &Context<'_>, now: Option<Instant>) -> Due<T, R, E> {
         let mut state = self.state();
-        if let Some(full) = state.full.pop_front() {
-            return Due::Now(full);
+        if let Some(batch) = state.full.pop_front() {
+            return Due::Now(state.hand_out(batch));
         }
         let closed = state.closed;
         let is_due = |open: &mut Batch<T, R, E>| closed || open.due <= now;
-        if let Some(open) = state.open.take_if(is_due) {
-            return Due::Now(open);
+        if let Some(mut open) = state.open.take_if(is_due) {
+            open.why = match open.due {
+                _ if closed => Emitted::Ended,
+                Some(_) => Emitted::Waited,
+                None => Emitted::Free,
+            };
+            return Due::Now(state.hand_out(open));
         }
         if closed {
             return Due::Ended;
         }
-        state.flusher = Some(cx.waker().clone());
+        state.wake_up(cx.waker());
         match state.open.as_ref().and_then(|open| open.due) {
             Some(due) => Due::At(due),
             None => Due::Nothing,
         }
     }
 
+    /// A batch that was handed out has ended: its callers have been told.
+    pub(crate) fn finished(&self, number: u64) {
+        self.state().in_flight.retain(|known| *known != number);
+    }
+
+    /// What was accepted until now is due at once; the number of batches that
+    /// this is.
+    pub(crate) fn seal(&self) -> u64 {
+        let mut woken = WakeLater::default();
+        let mut state = self.state();
+        state.seal(Emitted::Asked);
+        woken.0 = state.flusher.take();
+        state.opened
+    }
+
+    /// Whether the first `batches` that were opened have all ended.
+    pub(crate) fn have_ended(&self, batches: u64) -> bool {
+        let state = self.state();
+        let waiting = state.full.iter().map(|batch| batch.number);
+        let mut numbers = waiting.chain(state.in_flight.iter().copied());
+        numbers.all(|number| number >= batches)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.state().stats
+    }
+
     /// Accepts nothing more. What is here is due at once.
     pub(crate) fn close(&self) {
+        let mut woken = WakeLater::default();
         let mut state = self.state();
         state.closed = true;
-        let flusher = state.flusher.take();
-        drop(state);
-        wake(flusher);
+        woken.0 = state.flusher.take();
     }
 
     /// Closes, and hands out all that nobody will flush.
     pub(crate) fn abandon(&self) -> Vec<Batch<T, R, E>> {
         let mut state = self.state();
         state.closed = true;
-        let mut rest = Vec::from(std::mem::take(&mut state.full));
-        rest.extend(state.open.take());
+        state.seal(Emitted::Ended);
+        let rest = Vec::from(mem::take(&mut state.full));
+        state.in_flight.extend(rest.iter().map(|batch| batch.number));
         rest
     }
 
+    /// Everything under the lock is whole whenever something may panic, so a
+    /// poisoned one is as good as any.
     fn state(&self) -> MutexGuard<'_, State<T, R, E>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// After the lock is released.
-fn wake(flusher: Option<Waker>) {
-    if let Some(flusher) = flusher {
-        flusher.wake();
+impl<T, R, E> State<T, R, E> {
+    /// The open batch takes no more.
+    fn seal(&mut self, why: Emitted) {
+        let open = self.open.take();
+        self.full.extend(open.map(|open| Batch { why, ..open }));
+    }
+
+    fn hand_out(&mut self, batch: Batch<T, R, E>) -> Batch<T, R, E> {
+        self.stats.count(batch.why, batch.items.len(), batch.callers);
+        self.in_flight.push(batch.number);
+        batch
+    }
+
+    fn wake_up(&mut self, flusher: &Waker) {
+        if !self.flusher.as_ref().is_some_and(|known| known.will_wake(flusher)) {
+            self.flusher = Some(flusher.clone());
+        }
     }
 }
 

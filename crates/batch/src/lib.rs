@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod batcher;
-mod blocking;
+mod builder;
 mod callers;
 mod driver;
+mod emitted;
 mod error;
+mod flight;
+mod handle;
 mod intake;
 #[cfg(all(test, plimsoll_loom))]
 mod models;
@@ -13,14 +16,20 @@ mod output;
 mod settings;
 mod shared;
 mod slab;
+mod stats;
 mod stream;
 mod sync;
+mod teller;
+mod thread;
+mod wakers;
 
 pub use crate::{
     batcher::Batcher,
+    emitted::Emitted,
     error::{Refused, SubmitError},
     output::FlushOutput,
     settings::Linger,
     slab::Reply,
-    stream::{BatchStreamExt, Batched, Emitted, Group, TryBatched},
+    stats::Stats,
+    stream::{BatchStreamExt, Batched, BatchedByBytes, BatchedByKey, Group, TryBatched},
 };

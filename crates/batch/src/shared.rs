@@ -1,39 +1,41 @@
-//! What the handles and the task of a batcher share.
+//! What the handles and the flusher of a batcher share.
 
 use crate::{
     intake::{Due, Intake},
-    output::Results,
     settings::Settings,
     slab::Slab,
     sync::{Arc, AtomicU64, Ordering},
+    teller::Teller,
 };
-use std::{pin::Pin, task::Context};
-use tokio::{sync::Semaphore, time::Instant};
-
-/// A flush function without its type.
-pub(crate) type Flush<T, R, E> = Box<dyn Fn(Vec<T>) -> Flight<R, E> + Send + Sync>;
-pub(crate) type Flight<R, E> = Pin<Box<dyn Future<Output = Results<R, E>> + Send>>;
+use std::task::Context;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
 
 pub(crate) struct Shared<T, R, E> {
     pub(crate) intake: Intake<T, R, E>,
     /// One for each item that the queue can take. Whoever submits takes one, and
-    /// the task gives it back when it takes the batch. Closed with the intake.
+    /// the flusher gives it back when it takes the batch. Closed with the intake.
     pub(crate) places: Semaphore,
     pub(crate) settings: Settings<T, R, E>,
-    pub(crate) flush: Flush<T, R, E>,
-    /// Has no permits, and is closed when the task has ended.
+    pub(crate) teller: std::sync::Arc<Teller<R, E>>,
+    /// Told when a batch has ended.
+    batch_ended: Notify,
+    /// Has no permits, and is closed when the flusher has ended.
     ended: Semaphore,
     /// Items that failed, and nobody was told.
     unheard: AtomicU64,
 }
 
 impl<T, R, E> Shared<T, R, E> {
-    pub(crate) fn new(flush: Flush<T, R, E>, settings: Settings<T, R, E>) -> Self {
+    pub(crate) fn new(settings: Settings<T, R, E>) -> Self {
         Self {
             intake: Intake::new(settings.limits()),
             places: Semaphore::new(settings.queue()),
             settings,
-            flush,
+            teller: std::sync::Arc::new(Teller::new()),
+            batch_ended: Notify::new(),
             ended: Semaphore::new(0),
             unheard: AtomicU64::new(0),
         }
@@ -50,7 +52,11 @@ impl<T, R, E> Shared<T, R, E> {
         pushed: bool,
     ) -> Result<(Arc<Slab<R, E>>, usize), T> {
         let seen = || self.settings.seen.as_ref().map(|seen| seen());
-        self.intake.accept(item, bytes, pushed, Instant::now, seen)
+        // A thread keeps real time, whatever a test's runtime does.
+        let now = || {
+            if self.settings.has_thread { std::time::Instant::now().into() } else { Instant::now() }
+        };
+        self.intake.accept(item, bytes, pushed, now, seen)
     }
 
     /// What is due, and its places given back.
@@ -62,12 +68,32 @@ impl<T, R, E> Shared<T, R, E> {
         due
     }
 
+    /// Flushes what was accepted until now, and waits until that has ended.
+    pub(crate) async fn flushed(&self) {
+        let batches = self.intake.seal();
+        loop {
+            // Before the look, so that no end in between is missed.
+            let ended = self.batch_ended.notified();
+            if self.intake.have_ended(batches) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// The callers of a batch have been told.
+    pub(crate) fn finished(&self, number: u64) {
+        self.intake.finished(number);
+        self.batch_ended.notify_waiters();
+    }
+
     /// Accepts nothing more.
     pub(crate) fn close(&self) {
         self.intake.close();
         self.places.close();
     }
 
+    /// The flusher is gone, and everybody has been told.
     pub(crate) fn end(&self) {
         self.ended.close();
     }

@@ -3,6 +3,7 @@
 use crate::{
     SubmitError,
     sync::{Arc, Mutex, MutexGuard},
+    wakers::wake_all,
 };
 use std::{
     mem,
@@ -13,63 +14,65 @@ use std::{
 
 pub(crate) type Answer<R, E> = Result<R, SubmitError<E>>;
 
-enum Cell<R, E> {
-    /// Nobody has asked for this reply yet.
-    Empty,
-    Waits(Waker),
-    Answered(Answer<R, E>),
-    Taken,
-}
-
 /// One allocation for a batch, where a channel per caller would be one for each.
 pub(crate) struct Slab<R, E> {
-    /// Grows to the index of whoever looks first; the answer fills it up.
-    cells: Mutex<Vec<Cell<R, E>>>,
+    state: Mutex<State<R, E>>,
+}
+
+struct State<R, E> {
+    /// Who waits, by the index of the caller. Grows to whoever looks first.
+    wakers: Vec<Option<Waker>>,
+    /// Comes all at once; a caller takes its own.
+    answers: Option<Vec<Option<Answer<R, E>>>>,
 }
 
 impl<R, E> Slab<R, E> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { cells: Mutex::new(Vec::new()) })
+        Arc::new(Self { state: Mutex::new(State { wakers: Vec::new(), answers: None }) })
     }
 
-    /// Gives each caller, in the order of their indices, its answer. Called once.
-    pub(crate) fn answer(&self, answers: impl ExactSizeIterator<Item = Answer<R, E>>) {
-        let mut wakers = Vec::with_capacity(answers.len());
-        let mut cells = self.cells();
-        cells.resize_with(answers.len(), || Cell::Empty);
-        for (cell, answer) in cells.iter_mut().zip(answers) {
-            if let Cell::Waits(waker) = mem::replace(cell, Cell::Answered(answer)) {
-                wakers.push(waker);
-            }
-        }
-        drop(cells);
-        wakers.into_iter().for_each(Waker::wake);
+    /// Has an answer for each caller, in the order of their indices. Called once,
+    /// and followed by [`wake`](Self::wake).
+    pub(crate) fn answer(&self, answers: Vec<Answer<R, E>>) {
+        let answers = answers.into_iter().map(Some).collect();
+        self.state().answers = Some(answers);
     }
 
-    fn poll(&self, index: usize, waker: &Waker) -> Poll<Answer<R, E>> {
-        let mut cells = self.cells();
-        if cells.len() <= index {
-            cells.resize_with(index + 1, || Cell::Empty);
+    /// Wakes everybody who waits.
+    pub(crate) fn wake(&self) {
+        let wakers = mem::take(&mut self.state().wakers);
+        wake_all(wakers.into_iter().flatten());
+    }
+
+    /// The answer, if it is there; else the waker that is not needed, if it is
+    /// another than that which waits now.
+    fn poll(&self, index: usize, waker: Waker) -> Result<Answer<R, E>, Option<Waker>> {
+        let mut state = self.state();
+        if let Some(answer) = state.take(index) {
+            return Ok(answer);
         }
-        match mem::replace(&mut cells[index], Cell::Taken) {
-            Cell::Answered(answer) => Poll::Ready(answer),
-            Cell::Waits(known) if known.will_wake(waker) => {
-                cells[index] = Cell::Waits(known);
-                Poll::Pending
-            }
-            Cell::Empty | Cell::Waits(_) => {
-                cells[index] = Cell::Waits(waker.clone());
-                Poll::Pending
-            }
-            Cell::Taken => {
-                drop(cells);
-                panic!("a reply was polled after it was given")
-            }
+        if state.wakers.len() <= index {
+            state.wakers.resize_with(index + 1, || None);
+        }
+        match &mut state.wakers[index] {
+            Some(known) if known.will_wake(&waker) => Err(Some(waker)),
+            known => Err(known.replace(waker)),
         }
     }
 
-    fn cells(&self) -> MutexGuard<'_, Vec<Cell<R, E>>> {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State<R, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R, E> State<R, E> {
+    /// The answer, if it is there.
+    fn take(&mut self, index: usize) -> Option<Answer<R, E>> {
+        let answer = self.answers.as_mut()?.get_mut(index).and_then(Option::take);
+        if answer.is_none() {
+            panic!("a reply was polled after it was given");
+        }
+        answer
     }
 }
 
@@ -86,18 +89,33 @@ impl<R, E> Slab<R, E> {
 pub struct Reply<R, E> {
     slab: Arc<Slab<R, E>>,
     index: usize,
+    /// A waker waits in the slab already.
+    waits: bool,
 }
 
 impl<R, E> Reply<R, E> {
     pub(crate) fn new(slab: Arc<Slab<R, E>>, index: usize) -> Self {
-        Self { slab, index }
+        Self { slab, index, waits: false }
     }
 }
 
 impl<R, E> Future for Reply<R, E> {
     type Output = Result<R, SubmitError<E>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.slab.poll(self.index, cx.waker())
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.waits {
+            let answer = self.slab.state().take(self.index);
+            if let Some(answer) = answer {
+                return Poll::Ready(answer);
+            }
+        }
+        // Cloned and dropped outside of the lock: a waker is others' code.
+        match self.slab.poll(self.index, cx.waker().clone()) {
+            Ok(answer) => Poll::Ready(answer),
+            Err(_unneeded) => {
+                self.waits = true;
+                Poll::Pending
+            }
+        }
     }
 }

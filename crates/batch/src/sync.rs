@@ -12,5 +12,5 @@ pub(crate) use imp::{
     Arc, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
-// Not in any model: they start the task and feed the thread.
-pub(crate) use std::sync::{OnceLock, mpsc};
+// Not in any model: they start the task or the thread.
+pub(crate) use std::sync::{Mutex as StartMutex, OnceLock, mpsc};

@@ -326,6 +326,8 @@ fn zero_is_refused_in_configuration_and_names_its_field() {
     assert_eq!(error(new().try_max_size(0)), sentence("max_size"));
     assert_eq!(error(new().try_max_in_flight(0)), sentence("max_in_flight"));
     assert_eq!(error(new().try_queue(0)), sentence("queue"));
+    let few = error(new().try_bisect_within(1));
+    assert_eq!(few.as_deref(), Some("bisect_within must be at least 2, but is 1"));
     assert_eq!(error(new().try_max_bytes(0, |_| 1)), sentence("max_bytes"));
 }
 

@@ -9,7 +9,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 use support::{Ledger, echo};
@@ -169,22 +168,37 @@ async fn bytes_bound_a_batch_and_a_larger_item_goes_alone() {
     assert_eq!(ledger.batches(), batches);
 }
 
-#[tokio::test]
-async fn a_blocking_flush_has_one_thread_for_life_and_survives_a_panic() {
-    let mut seen = None;
-    let batcher = Batcher::blocking(move |items: Vec<u64>| {
-        let here = thread::current().id();
-        assert_eq!(*seen.get_or_insert(here), here);
-        assert!(!items.contains(&0), "zero");
-        items.into_iter().map(Ok::<u64, String>).collect::<Vec<_>>()
-    })
-    .max_in_flight(2);
-    for n in 1..50 {
-        assert_eq!(batcher.submit(n).await, Ok(n));
+#[tokio::test(start_paused = true)]
+async fn bisection_costs_no_more_calls_than_it_may() {
+    for (allowed, made) in [(2, 3), (3, 3), (4, 5), (29, 29), (1_000, 31)] {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let flush = {
+            let calls = Arc::clone(&calls);
+            move |_: Vec<u64>| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                async { Err::<(), _>("down") }
+            }
+        };
+        let batcher = Batcher::new(flush).max_size(16).bisect_within(allowed);
+        let answers = join_all((0..16).map(|n| batcher.submit(n))).await;
+        assert_eq!(answers, vec![Err(SubmitError::Failed("down")); 16]);
+        assert_eq!(calls.load(Ordering::Relaxed), made, "{allowed}");
     }
-    assert_eq!(batcher.submit(0).await, Err(SubmitError::Panicked("zero".into())));
-    assert_eq!(batcher.submit(1).await, Ok(1));
-    assert_eq!(batcher.drain().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_item_is_found_within_two_calls_for_each_halving() {
+    for (size, further) in [(2, 2), (3, 4), (16, 8), (100, 14)] {
+        for bad in [0, size / 2, size - 1] {
+            let flush = move |items: Vec<u64>| async move {
+                if items.contains(&bad) { Err("bad") } else { Ok(()) }
+            };
+            let batcher = Batcher::new(flush).max_size(100).bisect_within(further);
+            let answers = join_all((0..size).map(|n| batcher.submit(n))).await;
+            let failed = answers.iter().filter(|answer| answer.is_err()).count();
+            assert_eq!(failed, 1, "{size} {bad}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Groups of any stream.
 
-use super::{Emitted, Group, gather::Gather};
+use super::{Group, gather::Gather};
+use crate::Emitted;
 use futures_core::Stream;
 use plimsoll_core::ConfigError;
 use std::{

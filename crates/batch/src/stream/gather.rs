@@ -1,7 +1,7 @@
 //! One group under way: its items and its time.
 
-use super::{Emitted, Group};
-use crate::intake::later;
+use super::Group;
+use crate::{Emitted, intake::later};
 use plimsoll_core::ConfigError;
 use std::{
     mem,
@@ -22,6 +22,8 @@ pub(crate) struct Gather<T> {
     timer: Option<Pin<Box<Sleep>>>,
     /// The timer is set for this group.
     armed: bool,
+    /// When its first item came, if that was in an earlier poll.
+    since: Option<Instant>,
 }
 
 impl<T> Gather<T> {
@@ -29,7 +31,7 @@ impl<T> Gather<T> {
         if size == 0 {
             return Err(ConfigError::new("size", size, "at least 1"));
         }
-        Ok(Self { items: Vec::new(), size, linger, timer: None, armed: false })
+        Ok(Self { items: Vec::new(), size, linger, timer: None, armed: false, since: None })
     }
 
     /// Whether the item fills the group.
@@ -42,8 +44,13 @@ impl<T> Gather<T> {
         self.items.len() >= self.size
     }
 
+    /// The first item of the group to come was taken from the stream then.
+    pub(crate) fn began(&mut self, then: Instant) {
+        self.since = Some(then);
+    }
+
     pub(crate) fn take(&mut self, why: Emitted) -> Group<T> {
-        self.armed = false;
+        (self.armed, self.since) = (false, None);
         Group::new(mem::take(&mut self.items), why)
     }
 
@@ -54,14 +61,14 @@ impl<T> Gather<T> {
 
     /// The group when it is old enough; asked when the stream has nothing.
     ///
-    /// Only here is the clock read. The first item came in this very poll if the
-    /// timer is not set yet, so its age is that of the poll.
+    /// Only here is the clock read. If the timer is not set yet, the first item
+    /// came in this very poll, unless it was said to be older.
     pub(crate) fn poll_old(&mut self, cx: &mut Context<'_>) -> Poll<Group<T>> {
         if self.items.is_empty() {
             return Poll::Pending;
         }
         if !self.armed {
-            let due = later(Instant::now(), self.linger);
+            let due = later(self.since.unwrap_or_else(Instant::now), self.linger);
             match &mut self.timer {
                 Some(timer) => timer.as_mut().reset(due),
                 None => self.timer = Some(Box::pin(sleep_until(due))),

@@ -1,23 +1,10 @@
 //! What the stream adapters yield.
 
+use crate::Emitted;
 use std::{
     ops::{Deref, DerefMut},
     vec,
 };
-
-/// Why a group was emitted when it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Emitted {
-    /// It has as many items as it may.
-    Full,
-    /// It is as old as it may be.
-    Waited,
-    /// An error comes next.
-    Failed,
-    /// The stream has ended.
-    Ended,
-}
 
 /// Items of a stream, in its order, at least one; and why they come now. A slice
 /// to look at, an iterator to take apart.
