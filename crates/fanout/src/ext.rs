@@ -1,9 +1,11 @@
 //! The methods that any stream has.
 
-use crate::{Blocking, Fallible, FanOut, Plain};
+use crate::{
+    Blocking, Bounded, ByKey, Fallible, FanOut, FanOutLocal, Plain, bounded, pool::Bounds,
+};
 use futures_core::Stream;
-use plimsoll_core::ConfigError;
-use std::sync::Arc;
+use plimsoll_core::{Admit, ConfigError, Outcome};
+use std::{hash::Hash, sync::Arc};
 
 /// `.fan_out()` and its kin, on any stream.
 ///
@@ -12,6 +14,9 @@ use std::sync::Arc;
 /// | [`fan_out`](Self::fan_out) | tasks | any |
 /// | [`try_fan_out`](Self::try_fan_out) | tasks | `Result`s |
 /// | [`fan_out_blocking`](Self::fan_out_blocking) | threads that may block | any |
+/// | [`fan_out_by_key`](Self::fan_out_by_key) | tasks, each for some keys | any |
+/// | [`bounded_fan_out`](Self::bounded_fan_out) | a task for each item, behind a gate | any |
+/// | [`fan_out_local`](Self::fan_out_local) | none: the task that polls | any |
 ///
 /// Every item comes out as one result. What the work returns is `Ok`, and what
 /// became of the rest says [`Failure`](crate::Failure).
@@ -216,6 +221,222 @@ pub trait FanOutExt: Stream + Sized {
         F: Fn(Self::Item) -> U + Send + Sync + 'static,
     {
         FanOut::new(self, n, Blocking(Arc::new(work)))
+    }
+
+    /// [`fan_out`](Self::fan_out) in the task that polls the stream: nothing is
+    /// spawned, nothing need be `Send` or `'static`, and no runtime is needed.
+    ///
+    /// For what cannot leave its thread or its scope. Work goes on only while
+    /// the stream is polled: a consumer that does something else between two
+    /// items stops all of it, timeouts inside it run out, and a consumer that
+    /// waits for what the work does waits for ever. Only the futures that were
+    /// woken are polled.
+    ///
+    /// # Panics
+    ///
+    /// When `n` is 0; [`checked_fan_out_local`](Self::checked_fan_out_local)
+    /// returns the error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use futures::{StreamExt, stream};
+    /// use plimsoll_fanout::FanOutExt;
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let total = Rc::new(Cell::new(0)); // of this thread alone
+    /// let add = |n| {
+    ///     let total = Rc::clone(&total);
+    ///     async move { total.set(total.get() + n) }
+    /// };
+    /// assert_eq!(stream::iter([1, 2, 3]).fan_out_local(2, add).count().await, 3);
+    /// assert_eq!(total.get(), 6);
+    /// # }
+    /// ```
+    #[track_caller]
+    fn fan_out_local<F, Fut>(self, n: usize, work: F) -> FanOutLocal<Self, F, Fut>
+    where
+        F: Fn(Self::Item) -> Fut,
+        Fut: Future,
+    {
+        match self.checked_fan_out_local(n, work) {
+            Ok(fan_out) => fan_out,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`fan_out_local`](Self::fan_out_local), for a number that comes from
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `n` is 0.
+    fn checked_fan_out_local<F, Fut>(
+        self,
+        n: usize,
+        work: F,
+    ) -> Result<FanOutLocal<Self, F, Fut>, ConfigError>
+    where
+        F: Fn(Self::Item) -> Fut,
+        Fut: Future,
+    {
+        FanOutLocal::new(self, n, work)
+    }
+
+    /// [`fan_out`](Self::fan_out) with all items of one key on one worker, so
+    /// that they run one after the other, in their order, and their results come
+    /// in that order.
+    ///
+    /// A key's hash chooses among the `n` workers; nothing is kept per key, so
+    /// there may be any number of keys. Keys that meet on one worker wait for
+    /// each other. The [`window`](FanOut::window) is by default 32 items for each
+    /// worker; half of it is shared out among the lines before the workers. A
+    /// slow key stops its own worker, and the others only when that worker's
+    /// line is full and one more item for it has come.
+    ///
+    /// # Panics
+    ///
+    /// When `n` is 0; [`checked_fan_out_by_key`](Self::checked_fan_out_by_key)
+    /// returns the error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use futures::{StreamExt, stream};
+    /// use plimsoll_fanout::FanOutExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let payments = [("ann", 5), ("bob", 7), ("ann", -3)];
+    /// let booked = stream::iter(payments).fan_out_by_key(
+    ///     4,
+    ///     |(account, _)| *account,
+    ///     |(account, amount)| async move { (account, amount) }, // never two of Ann's at once
+    /// );
+    /// let booked: Vec<_> = booked.map(Result::unwrap).collect().await;
+    /// let of_ann: Vec<_> = booked.iter().filter(|(account, _)| *account == "ann").collect();
+    /// assert_eq!(of_ann, [&("ann", 5), &("ann", -3)]);
+    /// # }
+    /// ```
+    #[track_caller]
+    fn fan_out_by_key<Q, K, F, Fut>(self, n: usize, key: K, work: F) -> FanOut<Self, ByKey<K, F>>
+    where
+        Self: Send + 'static,
+        Self::Item: Send + 'static,
+        Q: Hash + 'static,
+        K: Fn(&Self::Item) -> Q + Send + Sync + 'static,
+        F: Fn(Self::Item) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send,
+        Fut::Output: Send + 'static,
+    {
+        match self.checked_fan_out_by_key(n, key, work) {
+            Ok(fan_out) => fan_out,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`fan_out_by_key`](Self::fan_out_by_key), for a number that comes from
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `n` is 0.
+    fn checked_fan_out_by_key<Q, K, F, Fut>(
+        self,
+        n: usize,
+        key: K,
+        work: F,
+    ) -> Result<FanOut<Self, ByKey<K, F>>, ConfigError>
+    where
+        Self: Send + 'static,
+        Self::Item: Send + 'static,
+        Q: Hash + 'static,
+        K: Fn(&Self::Item) -> Q + Send + Sync + 'static,
+        F: Fn(Self::Item) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send,
+        Fut::Output: Send + 'static,
+    {
+        FanOut::new(self, n, ByKey::new(key, work))
+    }
+
+    /// Asks `gate` for each item, and starts a task for those that it lets in:
+    /// as many run as the gate allows at the time, however many inputs there
+    /// are.
+    ///
+    /// The gate is any [`Admit`], by a handle that clones cheaply, mostly an
+    /// `Arc`; it is told the item. Items ask in order: where the gate lets work
+    /// wait, one waits, and those behind it are not pulled. What the gate hears
+    /// of an item is a success for `Ok`, a failure for `Err` and for a panic;
+    /// [`bounded_fan_out_with`](Self::bounded_fan_out_with) decides otherwise.
+    /// Work that cannot fail returns `Ok`. A refused item comes out as
+    /// [`BoundedError::Refused`](crate::BoundedError::Refused), and nothing of
+    /// it is lost.
+    ///
+    /// The [`window`](FanOut::window) is 1,024 unless it is set.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use futures::{StreamExt, stream};
+    /// use plimsoll_core::testing::Places;
+    /// use plimsoll_fanout::{BoundedError, Failure, FanOutExt};
+    /// use std::sync::Arc;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let gate = Arc::new(Places::new(2)); // lets two in, and nobody wait
+    /// let mut results = stream::iter(["a", "b", "c"])
+    ///     .bounded_fan_out(gate, |name| async move { Ok::<_, std::io::Error>(name) })
+    ///     .ordered();
+    /// assert_eq!(results.next().await.unwrap().unwrap(), "a");
+    /// assert_eq!(results.next().await.unwrap().unwrap(), "b");
+    /// let refused = results.next().await.unwrap().unwrap_err();
+    /// let Failure::Failed(BoundedError::Refused { item, why }) = refused else { panic!() };
+    /// assert_eq!((item, why.gate()), ("c", "places"));
+    /// # }
+    /// ```
+    #[expect(clippy::type_complexity, reason = "spelt out, so that it can be named")]
+    fn bounded_fan_out<U, E, G, F, Fut>(
+        self,
+        gate: G,
+        work: F,
+    ) -> FanOut<Self, Bounded<G, F, fn(&Result<U, E>) -> Outcome>>
+    where
+        Self: Send + 'static,
+        Self::Item: Send + Sync + 'static,
+        U: Send + 'static,
+        E: Send + 'static,
+        G: Admit<Self::Item> + Clone + 'static,
+        F: Fn(Self::Item) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<U, E>> + Send + 'static,
+    {
+        self.bounded_fan_out_with(gate, work, |result| match result {
+            Ok(_) => Outcome::Success,
+            Err(_) => Outcome::Failure,
+        })
+    }
+
+    /// [`bounded_fan_out`](Self::bounded_fan_out); `judge` says what a result
+    /// means to the gate.
+    fn bounded_fan_out_with<U, E, G, F, Fut, J>(
+        self,
+        gate: G,
+        work: F,
+        judge: J,
+    ) -> FanOut<Self, Bounded<G, F, J>>
+    where
+        Self: Send + 'static,
+        Self::Item: Send + Sync + 'static,
+        U: Send + 'static,
+        E: Send + 'static,
+        G: Admit<Self::Item> + Clone + 'static,
+        F: Fn(Self::Item) -> Fut + Send + Sync + 'static,
+        J: Fn(&Result<U, E>) -> Outcome + Send + Sync + 'static,
+        Fut: Future<Output = Result<U, E>> + Send + 'static,
+    {
+        FanOut::within(self, Bounds::of_one(bounded::WINDOW), Bounded { gate, work, judge })
     }
 }
 

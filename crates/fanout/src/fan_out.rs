@@ -1,15 +1,10 @@
 //! The stream of `fan_out` and its kin.
 
-use crate::{
-    Answer, LoadHandle, Work,
-    load::Hints,
-    outlet::Outlet,
-    pool::{self, Bounds},
-};
+use crate::{Answer, LoadHandle, Placed, Work, load::Hints, outlet::Outlet, pool::Bounds};
 use futures_core::Stream;
 use plimsoll_core::ConfigError;
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -27,18 +22,18 @@ pub struct FanOut<S: Stream, W: Work<S::Item>> {
 }
 
 enum State<S: Stream, W: Work<S::Item>> {
-    Ready(Pin<Box<S>>, Arc<W>),
+    Ready(Pin<Box<S>>, W),
     Running(Outlet<S, W::Output, W::Error>),
     Over,
 }
 
 impl<S: Stream, W: Work<S::Item>> FanOut<S, W> {
     pub(crate) fn new(source: S, workers: usize, work: W) -> Result<Self, ConfigError> {
-        Ok(Self {
-            state: State::Ready(Box::pin(source), Arc::new(work)),
-            bounds: Bounds::new(workers)?,
-            hints: Arc::default(),
-        })
+        Ok(Self::within(source, Bounds::new(workers)?, work))
+    }
+
+    pub(crate) fn within(source: S, bounds: Bounds, work: W) -> Self {
+        Self { state: State::Ready(Box::pin(source), work), bounds, hints: Arc::default() }
     }
 
     /// Yields the results in the order of the items, instead of that in which
@@ -94,6 +89,44 @@ impl<S: Stream, W: Work<S::Item>> FanOut<S, W> {
     }
 }
 
+impl<S, W> FanOut<S, W>
+where
+    S: Stream + Send + 'static,
+    S::Item: Send + 'static,
+    W: Work<S::Item>,
+{
+    /// The next result, and the place of its item in the source.
+    #[inline]
+    pub(crate) fn poll_placed(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Placed<W::Output, W::Error>>> {
+        if let State::Ready(..) = self.state {
+            self.start();
+        }
+        let State::Running(outlet) = &mut self.state else { return Poll::Ready(None) };
+        let next = outlet.poll_next(cx);
+        if matches!(next, Poll::Ready(None)) {
+            self.state = State::Over;
+        }
+        next
+    }
+
+    #[cold]
+    fn start(&mut self) {
+        if let State::Ready(source, work) = mem::replace(&mut self.state, State::Over) {
+            self.state = State::Running(work.start(source, self.bounds, &self.hints));
+        }
+    }
+
+    /// Ends it, and returns when nothing of it runs any more.
+    pub(crate) async fn shut(self) {
+        if let State::Running(outlet) = self.state {
+            outlet.shut().await;
+        }
+    }
+}
+
 // The items are moved, never pinned.
 impl<S: Stream, W: Work<S::Item>> Unpin for FanOut<S, W> {}
 
@@ -105,47 +138,10 @@ where
 {
     type Item = Answer<W::Output, W::Error>;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        loop {
-            match &mut this.state {
-                State::Running(outlet) => {
-                    let next = outlet.poll_next(cx).map(|next| next.map(|(_, result)| result));
-                    if matches!(next, Poll::Ready(None)) {
-                        this.state = State::Over;
-                    }
-                    return next;
-                }
-                State::Over => return Poll::Ready(None),
-                State::Ready(..) => {
-                    if let State::Ready(source, work) =
-                        std::mem::replace(&mut this.state, State::Over)
-                    {
-                        this.state = State::Running(start(source, &work, this.bounds, &this.hints));
-                    }
-                }
-            }
-        }
+        self.poll_placed(cx).map(|next| next.map(|(_, result)| result))
     }
-}
-
-fn start<S, W>(
-    source: Pin<Box<S>>,
-    work: &Arc<W>,
-    mut bounds: Bounds,
-    hints: &Arc<Hints>,
-) -> Outlet<S, W::Output, W::Error>
-where
-    S: Stream + Send + 'static,
-    S::Item: Send + 'static,
-    W: Work<S::Item>,
-{
-    // A source that knows its length needs no more workers than that.
-    let most = source.size_hint().1.unwrap_or(usize::MAX).max(1);
-    bounds.workers = bounds.workers.min(most);
-    Outlet::start(source, bounds, Arc::clone(hints), |tasks, leave, worker| {
-        tasks.spawn(pool::work(leave, Arc::clone(work), worker));
-    })
 }
 
 impl<S: Stream, W: Work<S::Item>> fmt::Debug for FanOut<S, W> {

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 /// Copies of the account's figures, read without its lock. Nothing goes wrong
 /// if one is old: it makes somebody early or late.
 #[derive(Debug, Default)]
-pub(crate) struct Hints {
+pub struct Hints {
     held: AtomicUsize,
     chunk: AtomicUsize,
     resting: AtomicUsize,

@@ -1,7 +1,7 @@
 //! The consumer's end of a pool, and its owner.
 
 use crate::{
-    Answer,
+    Answer, Placed,
     load::Hints,
     pool::{Bounds, Leave, Run, Shared},
 };
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 /// Yields what the pool has finished. Dropped, it closes the pool and aborts
 /// its tasks.
-pub(crate) struct Outlet<S: Stream, U, E> {
+pub struct Outlet<S: Stream, U, E> {
     shared: Arc<Shared<S, U, E>>,
     hints: Arc<Hints>,
     /// Taken from the pool and not yielded.
@@ -29,7 +29,7 @@ pub(crate) struct Outlet<S: Stream, U, E> {
     yielded: usize,
     over: bool,
     /// Aborted when it is dropped.
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl<S: Stream, U, E> Outlet<S, U, E> {
@@ -38,29 +38,29 @@ impl<S: Stream, U, E> Outlet<S, U, E> {
     pub(crate) fn start(
         source: Pin<Box<S>>,
         bounds: Bounds,
-        hints: Arc<Hints>,
+        hints: &Arc<Hints>,
         mut spawn: impl FnMut(&mut JoinSet<()>, Leave<S, U, E>, usize),
     ) -> Self {
-        let shared = Arc::new(Shared::new(source, bounds, Arc::clone(&hints)));
+        let shared = Arc::new(Shared::new(source, bounds, Arc::clone(hints)));
         let mut tasks = JoinSet::new();
         for worker in 0..bounds.workers {
             spawn(&mut tasks, Leave(Arc::clone(&shared)), worker);
         }
         Self {
             shared,
-            hints,
+            hints: Arc::clone(hints),
             runs: VecDeque::new(),
             current: Vec::new().into_iter(),
             place: 0,
             yielded: 0,
             over: false,
-            _tasks: tasks,
+            tasks,
         }
     }
 
     /// The next result and the place of its item in the source.
     #[inline]
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(u64, Answer<U, E>)>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Placed<U, E>>> {
         loop {
             if let Some(result) = self.current.next() {
                 self.yielded += 1;
@@ -81,6 +81,12 @@ impl<S: Stream, U, E> Outlet<S, U, E> {
                 self.over = !ready!(self.shared.poll_take(&mut self.runs, yielded, cx));
             }
         }
+    }
+
+    /// Closes the pool and waits until its tasks have ended.
+    pub(crate) async fn shut(mut self) {
+        self.shared.close();
+        self.tasks.shutdown().await;
     }
 }
 

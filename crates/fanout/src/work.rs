@@ -1,7 +1,13 @@
 //! What is done with an item.
 
-use crate::{Answer, Failure, Panicked};
-use std::{convert::Infallible, sync::Arc};
+use crate::{
+    Answer, Failure, Panicked,
+    load::Hints,
+    outlet::Outlet,
+    pool::{self, Bounds},
+};
+use futures_core::Stream;
+use std::{convert::Infallible, pin::Pin, sync::Arc};
 use tokio::task::spawn_blocking;
 
 /// What turns an item into a result: the last parameter of [`FanOut`]. It is
@@ -17,6 +23,28 @@ pub trait Work<T>: Send + Sync + 'static {
 
     #[doc(hidden)]
     fn run(&self, item: T) -> impl Future<Output = Answer<Self::Output, Self::Error>> + Send;
+
+    /// Starts the tasks: workers that pull, unless the kind of work wants others.
+    #[doc(hidden)]
+    fn start<S>(
+        self,
+        source: Pin<Box<S>>,
+        mut bounds: Bounds,
+        hints: &Arc<Hints>,
+    ) -> Outlet<S, Self::Output, Self::Error>
+    where
+        Self: Sized,
+        S: Stream<Item = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        // A source that knows its length needs no more workers than that.
+        let most = source.size_hint().1.unwrap_or(usize::MAX).max(1);
+        bounds.workers = bounds.workers.min(most);
+        let work = Arc::new(self);
+        Outlet::start(source, bounds, hints, |tasks, leave, worker| {
+            tasks.spawn(pool::work(leave, Arc::clone(&work), worker));
+        })
+    }
 }
 
 /// An async function of any item: see [`fan_out`](crate::FanOutExt::fan_out).

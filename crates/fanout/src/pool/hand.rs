@@ -45,6 +45,11 @@ impl<S: Stream, U, E> Hand<S, U, E> {
         Self { shared, first, results, running: false, items, started, of: Of::Whole }
     }
 
+    /// The item that [`next`](Self::next) will take out.
+    pub(crate) fn peek(&self) -> Option<&S::Item> {
+        self.items.as_slice().first()
+    }
+
     /// The next item to run.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<S::Item> {

@@ -18,5 +18,5 @@ pub(crate) use self::{
     run::Run,
     shared::Shared,
     state::Bounds,
-    worker::{Leave, work},
+    worker::{Leave, run_all, work},
 };

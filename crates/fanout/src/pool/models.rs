@@ -22,8 +22,8 @@ use std::{
 
 type Pool<S> = Arc<Shared<S, <S as Stream>::Item, Infallible>>;
 
-/// Two threads that wait for each other, and the consumer: a whole search did
-/// not end in ten minutes. Each planted bug below is found with two preemptions.
+/// Threads that wake each other: a whole search did not end in two minutes, not
+/// even with one worker. Each planted bug below is found with two preemptions.
 fn search(model: impl Fn() + Sync + Send + 'static) {
     let mut search = Builder::new();
     search.preemption_bound = Some(2);
@@ -141,12 +141,12 @@ fn join(workers: impl IntoIterator<Item = JoinHandle<()>>) {
     workers.into_iter().for_each(|worker| worker.join().unwrap());
 }
 
-/// One worker and a window of one, searched whole. Turns red when what is
-/// finished wakes no consumer, when room wakes no worker, and when the end wakes
-/// nobody.
+/// One worker and a window of one. Turns red when what is
+/// finished wakes no consumer, when room wakes no worker, and when the source
+/// ends and the consumer is not told.
 #[test]
 fn room_for_one_is_handed_to_and_fro() {
-    loom::model(|| {
+    search(|| {
         let pool = pool(Counter(0..2), 1, 1, true);
         let worker = works(&pool, 0, pass);
         assert_eq!(consumed(&pool), [Ok(0), Ok(1)]);
@@ -155,7 +155,8 @@ fn room_for_one_is_handed_to_and_fro() {
 }
 
 /// Two workers put their results back into the order of the source. Turns red
-/// when results out of order are handed on.
+/// when results out of order are handed on, and when the last result tells no
+/// worker that it was the last.
 #[test]
 fn results_that_are_done_out_of_order_come_in_order() {
     search(|| {
@@ -243,6 +244,48 @@ fn what_is_given_back_is_run_by_another() {
         });
         join(workers);
         assert_eq!(consumed(&pool), [Ok(0), Ok(1), Ok(2)]);
+    });
+}
+
+/// Of two that rest, one takes what was given back and is busy with it until the
+/// next item has been run: the other must ask the source, which may know only
+/// the busy one's waker. Turns red when a worker that takes what was given back
+/// wakes no successor.
+#[test]
+fn the_source_is_watched_while_one_runs_what_was_given_back() {
+    search(|| {
+        let (next, waits) = fed::<()>();
+        let (next, waits) = (Arc::new(Mutex::new(Some(next))), Arc::new(Mutex::new(waits)));
+        let (feeder, source) = fed();
+        (0..3).for_each(|item| feeder.put(item));
+        let pool = pool(source, 3, 12, true);
+        // This thread is the first worker, and has the second and third item.
+        let mut hand = block_on(pool.pull(0)).unwrap();
+        pass(&mut hand);
+        hand.finish();
+        let mut hand = block_on(pool.pull(0)).unwrap();
+        assert_eq!(hand.next(), Some(1));
+        let workers = [1, 2].map(|worker| {
+            let (next, waits) = (Arc::clone(&next), Arc::clone(&waits));
+            works(&pool, worker, move |hand| {
+                while let Some(item) = hand.next() {
+                    if item == 2 {
+                        block_on(poll_fn(|cx| Pin::new(&mut *waits.lock().unwrap()).poll_next(cx)));
+                    } else {
+                        drop(next.lock().unwrap().take());
+                    }
+                    hand.put(Ok(item));
+                }
+            })
+        });
+        hand.wait();
+        feeder.put(3);
+        hand.put(Ok(1));
+        hand.finish();
+        pool.leave();
+        drop(feeder);
+        join(workers);
+        assert_eq!(consumed(&pool), [Ok(0), Ok(1), Ok(2), Ok(3)]);
     });
 }
 

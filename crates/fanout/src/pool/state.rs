@@ -16,7 +16,7 @@ use std::{
 
 /// What is fixed when a pool starts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// How many pull.
     pub(crate) workers: usize,
     /// How many items may be pulled and not yet yielded; `None` for two chunks
@@ -33,6 +33,11 @@ impl Bounds {
             return Err(ConfigError::new("workers", workers, "at least 1"));
         }
         Ok(Self { workers, window: None, ordered: false, chunk: usize::MAX })
+    }
+
+    /// One that pulls one at a time, for others.
+    pub(crate) fn of_one(window: usize) -> Self {
+        Self { workers: 1, window: Some(window), ordered: false, chunk: 1 }
     }
 
     pub(crate) fn set_window(&mut self, items: usize) -> Result<(), ConfigError> {

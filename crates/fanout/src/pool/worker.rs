@@ -29,20 +29,29 @@ where
     W: Work<S::Item>,
 {
     let mut busy = Duration::ZERO;
-    while let Some(mut hand) = leave.0.pull(worker).await {
-        while !hand.is_empty() {
-            // One frame for the panics of a whole chunk. Whatever it was, it was
-            // the item that was taken out last.
-            if let Err(panic) = caught_async(run(&mut hand, &*work)).await {
-                hand.put(Err(Failure::Panicked(panic)));
-            }
-        }
-        busy += hand.finish();
+    while let Some(hand) = leave.0.pull(worker).await {
+        busy += run_all(hand, &*work).await;
         if busy > SLICE {
             busy = Duration::ZERO;
             yield_now().await;
         }
     }
+}
+
+/// Runs what is in hand, whatever panics, and says how long it took.
+pub(crate) async fn run_all<S, W>(mut hand: Hand<S, W::Output, W::Error>, work: &W) -> Duration
+where
+    S: Stream,
+    W: Work<S::Item>,
+{
+    while !hand.is_empty() {
+        // One frame for the panics of a whole chunk. Whatever it was, it was the
+        // item that was taken out last.
+        if let Err(panic) = caught_async(run(&mut hand, work)).await {
+            hand.put(Err(Failure::Panicked(panic)));
+        }
+    }
+    hand.finish()
 }
 
 /// Runs what is in hand, or until something waits.
