@@ -24,6 +24,17 @@ pub(crate) enum Answer {
     Wrong(String),
 }
 
+/// What an order met with.
+#[derive(Debug)]
+pub(crate) enum Ordered {
+    /// It was written, under this number.
+    Written(i64),
+    /// It was told to come back later.
+    Refused,
+    /// Anything else, in words.
+    Wrong(String),
+}
+
 /// Asks one service, over connections that stay open.
 pub(crate) struct Caller {
     client: Client<HttpConnector, Body>,
@@ -43,12 +54,37 @@ impl Caller {
         asked.unwrap_or_else(|error| Answer::Wrong(format!("{path}: {error:#}")))
     }
 
+    /// Orders one piece of a product. Takes as long as it takes.
+    pub(crate) async fn order(&self, product: i64) -> Ordered {
+        let ordered = self.try_order(product).await;
+        ordered.unwrap_or_else(|error| Ordered::Wrong(format!("/orders: {error:#}")))
+    }
+
+    async fn try_order(&self, product: i64) -> anyhow::Result<Ordered> {
+        #[derive(serde::Deserialize)]
+        struct Placed {
+            id: i64,
+        }
+        let body = serde_json::json!({ "product": product, "quantity": 1 }).to_string();
+        let request = Request::post(self.uri("/orders")?).body(Body::from(body))?;
+        let (head, body) = self.client.request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(match head.status {
+            StatusCode::CREATED => Ordered::Written(serde_json::from_slice::<Placed>(&body)?.id),
+            StatusCode::SERVICE_UNAVAILABLE if head.headers.contains_key(RETRY_AFTER) => {
+                Ordered::Refused
+            }
+            other => Ordered::Wrong(format!("/orders: {other}")),
+        })
+    }
+
+    fn uri(&self, path: &str) -> Result<Uri, http::Error> {
+        let authority = self.address.to_string();
+        Uri::builder().scheme("http").authority(authority).path_and_query(path).build()
+    }
+
     async fn try_ask(&self, name: &str, path: &str) -> anyhow::Result<Answer> {
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority(self.address.to_string())
-            .path_and_query(path)
-            .build()?;
+        let uri = self.uri(path)?;
         let request = Request::get(uri).header(CLIENT_ID, name).body(Body::empty())?;
         let (head, body) = self.client.request(request).await?.into_parts();
         // Read to the end also what is thrown away: a half-read answer costs its connection.

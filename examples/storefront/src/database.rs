@@ -31,6 +31,13 @@ const SCHEMA: &str = "
     CREATE VIRTUAL TABLE IF NOT EXISTS products_fts USING fts5 (
         name, keywords, categories, description, content = 'products', content_rowid = 'id'
     );
+    CREATE TABLE IF NOT EXISTS orders (
+        id        INTEGER PRIMARY KEY,
+        product   INTEGER NOT NULL REFERENCES products (id),
+        quantity  INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000),
+        note      TEXT,
+        placed_at INTEGER NOT NULL
+    );
 ";
 
 /// A database file; a temporary one is removed with this value.

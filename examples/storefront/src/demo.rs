@@ -19,8 +19,12 @@ use crate::{
     gates::Limits,
     http::{Server, router},
     load,
+    orders::{
+        Orders,
+        rush::{self, Rush, rush},
+    },
     plan::{Load, Plan},
-    report::Report,
+    report::{Ordered, Report},
     signal::Signal,
     store::Store,
     targets::Targets,
@@ -136,17 +140,42 @@ fn open(database: Database) -> anyhow::Result<Store> {
     Store::open(database, CONNECTIONS, READS_IN_LINE)
 }
 
-/// Starts the service: behind its gates, or bare where there are no limits.
-///
-/// # Errors
-///
-/// When a limit makes no sense, or nothing can listen.
-async fn start(store: &Store, limits: Option<Limits>) -> anyhow::Result<Server> {
-    let metrics = recorder()?;
-    let server = Server::start(router(store.clone(), metrics, limits)?).await?;
-    let how = if limits.is_some() { "behind Plimsoll" } else { "bare" };
-    println!("serve: http://{}, {how}", server.address());
-    Ok(server)
+/// A service that listens, and where its orders go.
+struct Service {
+    server: Server,
+    orders: Orders,
+}
+
+impl Service {
+    /// Starts the service: behind its gates and with its orders written together,
+    /// or bare where there are no limits.
+    ///
+    /// # Errors
+    ///
+    /// When a limit makes no sense, or nothing can listen.
+    async fn start(store: &Store, limits: Option<Limits>) -> anyhow::Result<Self> {
+        let metrics = recorder()?;
+        let (orders, how) = match limits {
+            Some(_) => (Orders::together(store)?, "behind Plimsoll"),
+            None => (Orders::one_by_one(store)?, "bare"),
+        };
+        let app = router(store.clone(), orders.clone(), metrics, limits)?;
+        let server = Server::start(app).await?;
+        println!("serve: http://{}, {how}", server.address());
+        Ok(Self { server, orders })
+    }
+
+    /// Finishes every request that has begun, and then writes every order that
+    /// was accepted: also those whose clients have gone.
+    ///
+    /// # Errors
+    ///
+    /// When either is not to be had.
+    async fn stop(self) -> anyhow::Result<()> {
+        let stopped = self.server.stop().await;
+        let written = self.orders.close().await;
+        stopped.and(written)
+    }
 }
 
 /// Serves until `stop` says so, then drains.
@@ -165,12 +194,14 @@ pub async fn serve(
         Err(signal) => return Ok(signal),
     };
     let store = open(database)?;
-    let server = start(&store, Some(limits)).await?;
-    let address = server.address();
-    println!("  try: curl 'http://{address}/search?q=json&limit=3'\n  Ctrl-C ends it");
+    let service = Service::start(&store, Some(limits)).await?;
+    let address = service.server.address();
+    println!("  try: curl 'http://{address}/search?q=json&limit=3'");
+    println!("       curl 'http://{address}/orders' -d '{{\"product\": 1, \"quantity\": 2}}'");
+    println!("  Ctrl-C ends it");
     let signal = stop.await?;
     println!("serve: {signal}, finishing what has begun");
-    let stopped = server.stop().await;
+    let stopped = service.stop().await;
     store.close().await;
     stopped.map(|()| signal)
 }
@@ -221,31 +252,50 @@ async fn compare(
     let (ids, words) = read.map_err(|error| anyhow::anyhow!("could not read words: {error:?}"))?;
     let targets = Targets::new(&words, &ids).context("the products have no words to search for")?;
 
-    let server = start(store, None).await?;
-    let address = server.address();
+    let service = Service::start(store, None).await?;
+    let address = service.server.address();
     let work = async {
         let capacity = capacity::measure(address, targets.clone()).await?;
         println!("capacity: {capacity:.0} broad searches per second, on this machine and now");
         let plan = load.plan(capacity);
         say_load(&plan, limits);
         let bare = load::run(plan.clone(), address, targets.clone()).await?;
-        anyhow::Ok((capacity, plan, bare))
+        say_orders();
+        anyhow::Ok((capacity, plan, bare, rush(address, ids.clone()).await?))
     };
-    let (capacity, plan, bare) = match during(server, work, stop.as_mut()).await? {
+    let (capacity, plan, bare, alone) = match during(service, work, stop.as_mut()).await? {
         Ok(done) => done,
         Err(signal) => return Ok(Err(signal)),
     };
+    let alone = ordered("bare", store, &alone).await?;
 
-    let server = start(store, Some(limits)).await?;
-    let work = load::run(plan.clone(), server.address(), targets);
-    let gated = during(server, work, stop).await?;
-    Ok(gated.map(|gated| Report::new(products, capacity, limits, plan.duration, &bare, &gated)))
+    let service = Service::start(store, Some(limits)).await?;
+    let address = service.server.address();
+    let work = async {
+        let gated = load::run(plan.clone(), address, targets).await?;
+        anyhow::Ok((gated, rush(address, ids.clone()).await?))
+    };
+    let (gated, together) = match during(service, work, stop).await? {
+        Ok(done) => done,
+        Err(signal) => return Ok(Err(signal)),
+    };
+    let orders = [alone, ordered("plimsoll", store, &together).await?];
+    let report = Report::new(products, capacity, limits, plan.duration, &bare, &gated, orders);
+    Ok(Ok(report))
 }
 
-/// Does `work` while `server` runs, or hears a signal; either way the server finishes what it has
+/// What a rush came to, once its service has stopped: the database is asked for
+/// every number that a client was told.
+async fn ordered(run: &'static str, store: &Store, rush: &Rush) -> anyhow::Result<Ordered> {
+    let found = store.orders_among(rush.ids.clone()).await;
+    let found = found.map_err(|error| anyhow::anyhow!("could not count the orders: {error:?}"))?;
+    Ok(Ordered::new(run, rush, found))
+}
+
+/// Does `work` while `service` runs, or hears a signal; either way the service finishes what it has
 /// begun.
 async fn during<T>(
-    server: Server,
+    service: Service,
     work: impl Future<Output = anyhow::Result<T>>,
     stop: Pin<&mut impl Future<Output = std::io::Result<Signal>>>,
 ) -> anyhow::Result<Result<T, Signal>> {
@@ -253,9 +303,18 @@ async fn during<T>(
         done = work => done.map(Ok),
         signal = stop => signal.map(Err).map_err(Into::into),
     };
-    let stopped = server.stop().await;
+    let stopped = service.stop().await;
     let done = done?;
     stopped.map(|()| done)
+}
+
+fn say_orders() {
+    println!(
+        "orders: {} clients, each with one order at a time, for {:?} on each; bare each order is \
+         a commit, behind Plimsoll they share them",
+        rush::CLIENTS,
+        rush::ORDERING
+    );
 }
 
 fn say_load(plan: &Plan, limits: Limits) {

@@ -1,11 +1,10 @@
-//! The routes, and the one place that turns a mistake into an answer.
+//! The routes.
 //!
 //! Every answer but `/metrics` is JSON. Every mistake is `{"error": "..."}`, and says what would
 //! have been right.
 
 use std::{
     borrow::Cow,
-    fmt,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -13,10 +12,13 @@ use std::{
 use anyhow::Context;
 use axum::{
     Json, Router,
-    extract::{MatchedPath, Path, RawQuery, Request, State, rejection::PathRejection},
+    extract::{
+        DefaultBodyLimit, FromRef, MatchedPath, Path, RawQuery, Request, State,
+        rejection::PathRejection,
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
     serve::ListenerExt,
 };
 use http::{HeaderValue, StatusCode};
@@ -26,10 +28,12 @@ use plimsoll::tower::ClientAddr;
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
+pub use crate::mistake::Mistake;
 use crate::{
     gates::{self, Limits},
+    orders::{self, Orders, route},
     query::Hit,
-    store::{ReadError, Store},
+    store::Store,
 };
 
 /// The longest query text, in bytes.
@@ -47,7 +51,14 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct App {
     store: Store,
+    orders: Orders,
     metrics: PrometheusHandle,
+}
+
+impl FromRef<App> for Orders {
+    fn from_ref(app: &App) -> Self {
+        app.orders.clone()
+    }
 }
 
 /// Everything the service answers: behind its gates, or bare where there are no limits.
@@ -60,10 +71,12 @@ struct App {
 /// When the limits make no sense.
 pub fn router(
     store: Store,
+    orders: Orders,
     metrics: PrometheusHandle,
     limits: Option<Limits>,
 ) -> anyhow::Result<Router> {
     describe_counter!("storefront_requests_total", "Requests answered, by route and status.");
+    orders::describe();
     let limited = Router::new().route("/search", get(search)).route("/products/{id}", get(product));
     // The last layer is the first to see a request: who it is comes before how much it may.
     let limited = match limits {
@@ -71,15 +84,18 @@ pub fn router(
         None => limited,
     };
     let limited = limited.layer(middleware::from_fn(identify));
+    let order = post(route::place).layer(DefaultBodyLimit::max(route::MAX_BODY));
     Ok(limited
+        .route("/orders", order)
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
         .fallback(async || Mistake::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
-            Mistake::new(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET only")
+            let says = "this path answers another method: see the Allow field";
+            Mistake::new(StatusCode::METHOD_NOT_ALLOWED, says)
         })
         .layer(middleware::from_fn(count))
-        .with_state(App { store, metrics }))
+        .with_state(App { store, orders, metrics }))
 }
 
 /// What `GET /search` answers.
@@ -117,6 +133,7 @@ async fn health() -> Json<serde_json::Value> {
 }
 
 async fn render_metrics(State(app): State<App>) -> impl IntoResponse {
+    orders::record(&app.orders);
     ([(http::header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render())
 }
 
@@ -221,52 +238,6 @@ fn decode(encoded: &str) -> Result<Cow<'_, str>, Mistake> {
     }
     let text = String::from_utf8(decoded);
     Ok(Cow::Owned(text.map_err(|_| Mistake::bad("the query string is not UTF-8"))?))
-}
-
-/// What went wrong, for the caller: a status and a sentence.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Mistake {
-    status: StatusCode,
-    says: Cow<'static, str>,
-}
-
-impl Mistake {
-    pub(crate) fn new(status: StatusCode, says: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, says: says.into() }
-    }
-
-    fn bad(says: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, says)
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.says)
-    }
-}
-
-impl From<ReadError> for Mistake {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many reads wait"),
-            ReadError::Sqlite(error) => {
-                // The caller can't mend it and need not know what we store where.
-                eprintln!("a read failed: {error}");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the product store failed")
-            }
-            ReadError::Lost => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the product store failed")
-            }
-        }
-    }
-}
-
-impl IntoResponse for Mistake {
-    fn into_response(self) -> Response {
-        let body = Json(serde_json::json!({ "error": self.says }));
-        (self.status, body).into_response()
-    }
 }
 
 /// A service that listens. Dropped, it stops at once; [`Server::stop`] lets it finish first.

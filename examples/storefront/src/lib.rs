@@ -7,7 +7,9 @@
 //! * [`database`]: the SQLite file with its full-text index, filled in one transaction.
 //! * [`query`]: what is asked of SQLite; no text is a syntax error.
 //! * [`store`]: asking it without blocking the runtime.
-//! * [`http`]: the routes, and the one place that turns a mistake into an answer.
+//! * [`http`]: the routes.
+//! * `mistake`: the one place that turns a mistake into an answer.
+//! * [`orders`]: writing them, together or one by one, durable before the answer.
 //! * [`gates`]: the one place where Plimsoll meets the service.
 //! * [`plan`]: who sends how much and when, drawn up beforehand.
 //! * [`targets`]: what clients ask for, made from the products.
@@ -27,6 +29,8 @@ pub mod demo;
 pub mod gates;
 pub mod http;
 pub mod load;
+mod mistake;
+pub mod orders;
 pub mod plan;
 pub mod query;
 pub mod report;

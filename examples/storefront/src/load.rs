@@ -66,7 +66,7 @@ pub struct Group {
 }
 
 /// In microseconds, to three digits.
-fn latencies() -> Histogram<u64> {
+pub(crate) fn latencies() -> Histogram<u64> {
     Histogram::new_with_max(HOUR_US, 3).expect("an hour and 3 digits are within its bounds")
 }
 

@@ -94,6 +94,17 @@ pub(crate) fn ids_and_words(connection: &Connection) -> rusqlite::Result<(Vec<i6
     Ok((ids, words))
 }
 
+pub(crate) fn orders_among(connection: &Connection, mut ids: Vec<i64>) -> rusqlite::Result<u64> {
+    ids.sort_unstable();
+    ids.dedup();
+    let mut statement = connection.prepare("SELECT 1 FROM orders WHERE id = ?1")?;
+    let mut found = 0;
+    for id in ids {
+        found += u64::from(statement.exists([id])?);
+    }
+    Ok(found)
+}
+
 fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     let list = |column: &str| -> rusqlite::Result<Vec<String>> {
         let text: String = row.get(column)?;

@@ -14,7 +14,8 @@ use serde::Serialize;
 use crate::{
     gates::Limits,
     load::{Group, Outcome},
-    verdict::{Verdict, judge},
+    orders::rush::{CLIENTS, Rush},
+    verdict::{Verdict, judge, kept},
 };
 
 /// What the demo showed.
@@ -32,8 +33,10 @@ pub struct Report {
     pub seconds: f64,
     /// The load on the bare service, then the same behind Plimsoll.
     pub runs: [Run; 2],
+    /// Orders, each in a transaction of its own, then together behind Plimsoll.
+    pub orders: [Ordered; 2],
     /// What was expected of the run behind Plimsoll and whether it came.
-    pub verdicts: [Verdict; 4],
+    pub verdicts: Vec<Verdict>,
 }
 
 /// One run of the load.
@@ -74,6 +77,31 @@ pub struct Row {
     pub refused_latency: Percentiles,
 }
 
+/// What became of the orders of one run.
+#[derive(Debug, Serialize)]
+pub struct Ordered {
+    /// `bare` or `plimsoll`.
+    pub run: &'static str,
+    /// How many clients ordered, one order at a time each.
+    pub clients: u16,
+    /// Until the last answer.
+    pub seconds: f64,
+    /// Answered with a number.
+    pub answered: u64,
+    /// Told to come back later.
+    pub refused: u64,
+    /// Anything else.
+    pub failed: u64,
+    /// Answered with a number, by all clients.
+    pub answered_per_second: f64,
+    /// From the request to the number.
+    pub latency: Percentiles,
+    /// Of those that were answered, how many were in the database afterwards.
+    pub found: u64,
+    /// The first few failures, in words.
+    pub failures: Vec<String>,
+}
+
 /// Three points of a distribution, in milliseconds; none where nothing was counted.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Percentiles {
@@ -96,7 +124,10 @@ impl Report {
         duration: Duration,
         bare: &Outcome,
         gated: &Outcome,
+        orders: [Ordered; 2],
     ) -> Self {
+        let mut verdicts = Vec::from(judge(limits, duration, bare, gated));
+        verdicts.push(kept(&orders));
         Self {
             products,
             capacity_per_second: capacity,
@@ -104,7 +135,8 @@ impl Report {
             burst: limits.burst,
             seconds: duration.as_secs_f64(),
             runs: [Run::new("bare", bare, duration), Run::new("plimsoll", gated, duration)],
-            verdicts: judge(limits, duration, bare, gated),
+            orders,
+            verdicts,
         }
     }
 
@@ -162,6 +194,27 @@ fn row(name: &'static str, group: &Group, duration: Duration) -> Row {
 #[expect(clippy::cast_precision_loss, reason = "a run has at most 200,000 requests")]
 pub(crate) fn count(number: u64) -> f64 {
     number as f64
+}
+
+impl Ordered {
+    /// What a rush came to, and how many of its orders the database has.
+    #[must_use]
+    pub fn new(run: &'static str, rush: &Rush, found: u64) -> Self {
+        let (answered, seconds) = (rush.ids.len() as u64, rush.took.as_secs_f64());
+        let per_second = if seconds > 0.0 { count(answered) / seconds } else { 0.0 };
+        Self {
+            run,
+            clients: CLIENTS,
+            seconds,
+            answered,
+            refused: rush.refused,
+            failed: rush.failed,
+            answered_per_second: per_second,
+            latency: Percentiles::of(&rush.written_us),
+            found,
+            failures: rush.errors.clone(),
+        }
+    }
 }
 
 impl Percentiles {
@@ -226,17 +279,40 @@ impl fmt::Display for Report {
              them is how\nlate requests left: {} ms bare, {} ms behind Plimsoll\n",
             bare.generator_late, gated.generator_late
         )?;
+        f.write_str(&ordered(&self.orders))?;
         let [_, polite] = &bare.groups;
         let (got, sent) = (polite.admitted, polite.sent);
         writeln!(f, "bare, the polite clients got {got} of {sent} answers; behind Plimsoll:")?;
         for verdict in &self.verdicts {
             writeln!(f, "{} {}", if verdict.holds { "ok  " } else { "FAIL" }, verdict.says)?;
         }
-        for failure in &gated.failures {
+        let failures = self.orders.iter().flat_map(|run| &run.failures);
+        for failure in gated.failures.iter().chain(failures) {
             writeln!(f, "     {failure}")?;
         }
         Ok(())
     }
+}
+
+/// The table of orders.
+fn ordered(runs: &[Ordered; 2]) -> String {
+    let head = ["run", "commit", "clients", "answered", "refused", "failed", "orders/s", "ms"];
+    let mut lines = vec![head.map(str::to_owned)];
+    for (run, commit) in runs.iter().zip(["one by one", "together"]) {
+        lines.push([
+            run.run.to_owned(),
+            commit.to_owned(),
+            run.clients.to_string(),
+            run.answered.to_string(),
+            run.refused.to_string(),
+            run.failed.to_string(),
+            format!("{:.0}", run.answered_per_second),
+            run.latency.to_string(),
+        ]);
+    }
+    let note = "orders: each client sends its next when the last is answered, and that is when it is on \
+                the disk\n\n";
+    aligned(&lines) + note
 }
 
 /// Columns as wide as their widest cell: two names to the left, numbers to the right, and a rule

@@ -129,6 +129,21 @@ impl Store {
         self.read(query::ids_and_words).await
     }
 
+    /// How many of these orders are in the database, each counted once.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`].
+    pub async fn orders_among(&self, ids: Vec<i64>) -> Result<u64, ReadError> {
+        self.read(move |connection| query::orders_among(connection, ids)).await
+    }
+
+    /// One more connection, for whoever writes.
+    pub(crate) fn connect(&self) -> anyhow::Result<Connection> {
+        let held = self.0.held();
+        held.database.as_ref().context("the store is closed")?.connect()
+    }
+
     /// Runs `work` with a connection on a blocking thread.
     ///
     /// Cancel safe: dropped while it waits, it leaves the line; dropped later, the read runs to

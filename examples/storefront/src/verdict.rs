@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     gates::Limits,
     load::{Group, Outcome},
-    report::{Percentiles, count},
+    report::{Ordered, Percentiles, count},
 };
 
 /// How much later than bare a polite answer may come, in milliseconds, at the median. On a
@@ -87,9 +87,29 @@ fn without_failures(greedy: &Group, polite: &Group) -> Verdict {
     Verdict { holds: failed == 0, says }
 }
 
+/// Judges orders: each that was answered with a number is in the database.
+#[must_use]
+pub fn kept(runs: &[Ordered; 2]) -> Verdict {
+    let all = |run: &Ordered| run.found == run.answered && run.answered > 0 && run.failed == 0;
+    let [bare, gated] = runs;
+    Verdict {
+        holds: runs.iter().all(all),
+        says: format!(
+            "every order that was answered is in the database: {} of {} bare, {} of {} behind \
+             Plimsoll, {} failed",
+            bare.found,
+            bare.answered,
+            gated.found,
+            gated.answered,
+            bare.failed + gated.failed
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders::rush::Rush;
 
     const LIMITS: Limits = Limits { rate: 20, burst: 40 };
     const TEN: Duration = Duration::from_secs(10);
@@ -125,6 +145,19 @@ mod tests {
         assert!(!holds(group(1, 240, 1_760), group(20, 1_000, 1)));
         assert!(!holds(group(1, 240, 1_760), Group { failed: 1, ..group(20, 1_000, 0) }));
         assert!(!holds(group(1, 240, 1_760), group(20, 0, 0)));
+    }
+
+    #[test]
+    fn one_lost_order_or_one_failure_fails_the_run() {
+        let run = |answered, found, failed| {
+            let rush = Rush { ids: vec![1; answered], failed, ..Rush::default() };
+            Ordered::new("bare", &rush, found)
+        };
+        let holds = |gated| kept(&[run(10, 10, 0), gated]).holds;
+        assert!(holds(run(10, 10, 0)));
+        assert!(!holds(run(10, 9, 0)));
+        assert!(!holds(run(10, 10, 1)));
+        assert!(!holds(run(0, 0, 0)));
     }
 
     #[test]

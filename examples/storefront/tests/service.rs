@@ -14,6 +14,7 @@ use storefront::{
     demo,
     gates::Limits,
     http::{CLIENT_ID, Server, router},
+    orders::Orders,
     store::Store,
 };
 use tokio::{
@@ -36,7 +37,17 @@ fn store() -> Store {
 }
 
 fn app(limits: Limits) -> Router {
-    router(store(), demo::recorder().unwrap(), Some(limits)).unwrap()
+    try_app(Some(limits)).unwrap()
+}
+
+/// Bare where there are no limits.
+fn try_app(limits: Option<Limits>) -> anyhow::Result<Router> {
+    let store = store();
+    let orders = match limits {
+        Some(_) => Orders::together(&store)?,
+        None => Orders::one_by_one(&store)?,
+    };
+    router(store, orders, demo::recorder()?, limits)
 }
 
 fn get(path: &str) -> Request<Body> {
@@ -238,7 +249,7 @@ async fn what_the_gate_refused_is_among_the_metrics() {
 async fn a_burst_of_zero_refuses_everybody_and_a_bare_service_nobody() {
     let closed = app(Limits { rate: 20, burst: 0 });
     assert_eq!(ask(&closed, get("/search?q=lamp")).await.0, StatusCode::TOO_MANY_REQUESTS);
-    let bare = router(store(), demo::recorder().unwrap(), None).unwrap();
+    let bare = try_app(None).unwrap();
     for _ in 0..100 {
         let response = bare.clone().oneshot(get("/search?q=lamp")).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
@@ -249,7 +260,7 @@ async fn a_burst_of_zero_refuses_everybody_and_a_bare_service_nobody() {
 #[tokio::test]
 async fn a_rate_beyond_reason_is_an_error_that_states_the_rule() {
     let limits = Limits { rate: u32::MAX, burst: 1 };
-    let said = router(store(), demo::recorder().unwrap(), Some(limits)).unwrap_err().to_string();
+    let said = try_app(Some(limits)).unwrap_err().to_string();
     assert!(said.starts_with("rate must be at most 1000000000 per second"), "{said}");
 }
 
