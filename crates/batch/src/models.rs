@@ -56,8 +56,8 @@ fn flush_all(core: &Core) -> usize {
 }
 
 /// Two submit while a third flushes: each gets its own answer, in one batch or
-/// in two. Turns red when `accept` wakes nobody, when `next` leaves no waker
-/// behind, when `Slab::poll` leaves none, and when `answer` drops those it finds.
+/// in two. Turns red when `accept` wakes nobody, and when `Slab::poll` leaves no
+/// waker behind.
 ///
 /// Two preemptions: a whole search of three threads that all wait for each other
 /// did not end in five minutes, and each planted bug is found with two.
@@ -124,8 +124,8 @@ fn nobody_waits_for_a_task_that_was_cut_off() {
 }
 
 /// One submitter looks once and goes away while its batch is answered: the other
-/// one of the batch gets its answer. Turns red when `answer` ends at the first
-/// whom nobody waits for.
+/// one of the batch gets its answer. Turns red when `Slab::wake` drops those who
+/// wait.
 #[test]
 fn a_submitter_that_goes_away_takes_no_answer_with_it() {
     loom::model(|| {
