@@ -1,0 +1,139 @@
+//! Groups of items as one, by size and time.
+
+use crate::{
+    crew::{Control, Crew},
+    driver::breathe,
+    flow::{Hops, Parts, Settings, Then, loads},
+    inlet::Inlet,
+    item::{Item, Mark, Together},
+    outlet::Outlet,
+    stats::{Place, Stopwatch, What},
+    work::Fatal,
+};
+use plimsoll_channel::Receiver;
+use std::{
+    future::poll_fn,
+    mem,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Memory is set aside for so many items at most before they come.
+const AHEAD: usize = 1024;
+/// A wait that nobody sees the end of.
+const YEARS: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// Groups of what comes out of a part.
+pub struct Batches<P> {
+    pub(crate) before: P,
+    pub(crate) size: usize,
+    pub(crate) linger: Duration,
+    pub(crate) settings: Settings,
+}
+
+impl<P: Parts> Parts for Batches<P> {
+    type Item = Vec<P::Item>;
+    type Mark = Together<P::Mark>;
+
+    fn launch(self, crew: &mut Crew, then: Then) -> Vec<Receiver<Item<Self::Item, Self::Mark>>> {
+        let Self { before, size, linger, settings } = self;
+        let lanes = before.launch(crew, Then::More);
+        let hops = Hops::new(&settings, lanes.len(), then);
+        let controls = crew.stage("batch".into(), 1, loads(&lanes));
+        for (lane, (rx, control)) in lanes.into_iter().zip(controls).enumerate() {
+            let inlet = Inlet::new(rx, Arc::clone(&control.meter));
+            let group = Group { values: Vec::new(), marks: Vec::new(), size, linger, timer: None };
+            crew.spawn(&control, gather(inlet, hops.outlet(lane), group, control.clone()));
+        }
+        hops.receivers
+    }
+
+    fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+/// The group under way.
+struct Group<T, M> {
+    values: Vec<T>,
+    marks: Vec<M>,
+    size: usize,
+    linger: Duration,
+    /// Set when its first item came.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T, M> Group<T, M> {
+    fn push(&mut self, item: Item<T, M>) {
+        if self.values.is_empty() {
+            self.values.reserve_exact(self.size.min(AHEAD));
+            self.marks.reserve_exact(self.size.min(AHEAD));
+        }
+        self.values.push(item.value);
+        self.marks.push(item.mark);
+    }
+
+    fn is_full(&self) -> bool {
+        self.values.len() >= self.size
+    }
+
+    fn take(&mut self) -> Item<Vec<T>, Together<M>> {
+        self.timer = None;
+        Item { value: mem::take(&mut self.values), mark: Together(mem::take(&mut self.marks)) }
+    }
+
+    /// Ready when the group is old enough; asked when there is no input.
+    fn poll_old(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.values.is_empty() {
+            return Poll::Pending;
+        }
+        let linger = self.linger;
+        let timer = self.timer.get_or_insert_with(|| {
+            let now = Instant::now();
+            Box::pin(sleep_until(now.checked_add(linger).unwrap_or(now + YEARS)))
+        });
+        timer.as_mut().poll(cx)
+    }
+}
+
+/// The task that gathers groups. At the end of the input the last one comes.
+async fn gather<T: Send + 'static, M: Mark>(
+    mut inlet: Inlet<T, M>,
+    outlet: Outlet<Vec<T>, Together<M>>,
+    mut group: Group<T, M>,
+    control: Control,
+) -> Result<(), Fatal> {
+    let slot = &control.meter.slots[control.worker];
+    let place = Place { slot, ledger: &control.registry.ledger };
+    let mut watch = Stopwatch::start(slot, &**control.registry.clock());
+    let mut done = outlet.done();
+    loop {
+        let room = group.size - group.values.len();
+        let mut take = pin!(inlet.take(room));
+        let next = poll_fn(|cx| match take.as_mut().poll(cx) {
+            Poll::Ready(chunk) => Poll::Ready(Some(chunk)),
+            Poll::Pending => group.poll_old(cx).map(|()| None),
+        });
+        let mut ended = false;
+        match watch.wait(What::Starved, next).await {
+            Some(Some(chunk)) => {
+                slot.taken.add(chunk.len() as u64);
+                chunk.for_each(|item| group.push(item));
+            }
+            Some(None) => ended = true,
+            None => done.put(group.take(), &mut place.tally()),
+        }
+        if group.is_full() || (ended && !group.values.is_empty()) {
+            done.put(group.take(), &mut place.tally());
+        }
+        watch.lap(What::Busy);
+        let handed = watch.wait(What::Blocked, outlet.hand_over(&mut done, &place)).await;
+        if handed.is_err() || ended {
+            return Ok(());
+        }
+        breathe(&mut watch).await;
+    }
+}

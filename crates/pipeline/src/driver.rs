@@ -1,0 +1,198 @@
+//! One worker of a stage: takes chunks, calls the stage's function, and hands
+//! over what comes of it.
+
+use crate::{
+    crew::Control,
+    inlet::Inlet,
+    item::{Item, Mark},
+    join::both,
+    outlet::{Done, Outlet},
+    pace::{CHUNK, Pace},
+    reorder::Reorder,
+    shape::Yield,
+    stats::{Place, Stopwatch, What},
+    work::{Fatal, Start, Work},
+};
+use plimsoll_channel::Chunk;
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::task::yield_now;
+
+/// A worker that always finds something to do lets others run so often.
+const YIELD_AFTER: Duration = Duration::from_micros(200);
+
+/// Everything that one worker has.
+pub(crate) struct Worker<T, M: Mark, W: Work<T, M>> {
+    pub(crate) work: Arc<W>,
+    pub(crate) inlet: Inlet<T, M>,
+    pub(crate) outlet: Outlet<W::Out, W::OutMark>,
+    pub(crate) control: Control,
+}
+
+impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
+    /// Works until there is no more input, nobody takes the output, or the
+    /// function fails for good.
+    pub(crate) async fn run(mut self) -> Result<(), Fatal> {
+        let slot = &self.control.meter.slots[self.control.worker];
+        let place = Place { slot, ledger: &self.control.registry.ledger };
+        let order = match &self.outlet {
+            Outlet::InOrder(_, order) => Some(Arc::clone(order)),
+            Outlet::On(_) | Outlet::End => None,
+        };
+        let mut unfinished = Unfinished(order);
+        let mut watch = Stopwatch::start(slot, &**self.control.registry.clock());
+        let mut pace = Pace::new();
+        let mut done = self.outlet.done();
+        while !self.control.is_cut() {
+            let max = pace.share(self.control.workers, || self.inlet.len());
+            let Some(mut chunk) = watch.wait(What::Starved, self.inlet.take(max)).await else {
+                unfinished.0 = None;
+                return Ok(());
+            };
+            let size = chunk.len();
+            slot.taken.add(size as u64);
+            let began = watch.at();
+            let mut waited = false;
+            done.at = chunk.first();
+            loop {
+                let mut call = pin!(None);
+                let rush = |cx: &mut Context<'_>| {
+                    let (work, slot) = (&*self.work, call.as_mut());
+                    let finish = |rest| work.finish(rest, &place);
+                    Poll::Ready(rush(cx, work, &mut chunk, &mut done, slot, finish, &place))
+                };
+                let step = poll_fn(rush).await;
+                let result = match step {
+                    Rush::Empty => break,
+                    Rush::Ready(result) => result,
+                    Rush::Pending => {
+                        waited = true;
+                        chunk.release();
+                        let call = poll_fn(|cx| match call.as_mut().as_pin_mut() {
+                            Some(call) => call.poll(cx),
+                            None => unreachable!("it is pending"),
+                        });
+                        let hand_over = self.outlet.hand_over(&mut done, &place);
+                        let (result, handed) = both(pin!(call), hand_over).await;
+                        if handed.is_err() {
+                            return Ok(());
+                        }
+                        result
+                    }
+                };
+                match result {
+                    Ok(Yield::Outs(outs)) => {
+                        for out in outs {
+                            done.put(out, &mut place.tally());
+                            if done.results.len() >= CHUNK {
+                                let hand_over = self.outlet.hand_over(&mut done, &place);
+                                if watch.wait(What::Blocked, hand_over).await.is_err() {
+                                    return Ok(());
+                                }
+                            }
+                        }
+                    }
+                    Ok(Yield::Ended(fate, mark)) => mark.end(fate, &mut place.tally()),
+                    Err(fatal) => {
+                        // What went well before it goes on.
+                        let hand_over = self.outlet.hand_over(&mut done, &place);
+                        let _ = watch.wait(What::Blocked, hand_over).await;
+                        return Err(fatal);
+                    }
+                }
+                done.items += 1;
+            }
+            drop(chunk);
+            let now = watch.lap(What::Busy);
+            pace.took(size, now.since(began), waited);
+            if watch.wait(What::Blocked, self.outlet.hand_over(&mut done, &place)).await.is_err() {
+                return Ok(());
+            }
+            breathe(&mut watch).await;
+        }
+        Ok(())
+    }
+}
+
+/// How far [`rush`] came.
+enum Rush<I, M> {
+    /// Through the whole chunk.
+    Empty,
+    /// To an item with more to do than to put one result behind the others.
+    Ready(Result<Yield<I, M>, Fatal>),
+    /// To a call that has to wait.
+    Pending,
+}
+
+/// Goes through a chunk for as long as calls are ready at once and give one
+/// result each: apart from the worker, so that what it needs is in registers.
+#[inline]
+fn rush<T, M, W, F>(
+    cx: &mut Context<'_>,
+    work: &W,
+    chunk: &mut Chunk<'_, Item<T, M>>,
+    done: &mut Done<W::Out, W::OutMark>,
+    mut call: Pin<&mut Option<F>>,
+    finish: impl Fn(W::Rest) -> F,
+    place: &Place<'_>,
+) -> Rush<W::Outs, M>
+where
+    M: Mark,
+    W: Work<T, M>,
+    F: Future<Output = Result<Yield<W::Outs, M>, Fatal>>,
+{
+    let mut tally = place.tally();
+    for item in chunk {
+        let result = match work.start(item, place) {
+            Start::Done(done) => Ok(done),
+            Start::Rest(rest) => {
+                call.set(Some(finish(rest)));
+                let Some(later) = call.as_mut().as_pin_mut() else { return Rush::Pending };
+                match later.poll(cx) {
+                    Poll::Pending => return Rush::Pending,
+                    Poll::Ready(result) => {
+                        call.set(None);
+                        result
+                    }
+                }
+            }
+        };
+        match result {
+            Ok(Yield::Outs(mut outs)) if matches!(outs.size_hint(), (_, Some(1))) => {
+                if let Some(out) = outs.next() {
+                    done.put(out, &mut tally);
+                }
+            }
+            Ok(Yield::Ended(fate, mark)) => mark.end(fate, &mut tally),
+            other => return Rush::Ready(other),
+        }
+        done.items += 1;
+    }
+    Rush::Empty
+}
+
+/// Lets others run, if that was long ago.
+#[inline]
+pub(crate) async fn breathe(watch: &mut Stopwatch<'_>) {
+    if watch.at().since(watch.rested) > YIELD_AFTER {
+        yield_now().await;
+        watch.rested = watch.at();
+    }
+}
+
+/// Breaks the order off unless the worker has seen the end of its input: the
+/// numbers that it has will not come.
+struct Unfinished<T>(Option<Arc<Reorder<T>>>);
+
+impl<T> Drop for Unfinished<T> {
+    fn drop(&mut self) {
+        if let Some(order) = self.0.take() {
+            order.break_off();
+        }
+    }
+}

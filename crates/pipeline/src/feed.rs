@@ -1,0 +1,210 @@
+//! Where the items of a pipeline come from.
+
+use crate::{
+    ack::{Ack, Acked},
+    crew::Control,
+    driver::breathe,
+    item::{Item, Mark},
+    outlet::Outlet,
+    pace::Pace,
+    stats::{Place, Stopwatch, What},
+    work::Fatal,
+};
+use futures_core::Stream;
+use plimsoll_channel::Receiver;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A source of items.
+pub trait Feed: Send + 'static {
+    /// A value.
+    type Item: Send + 'static;
+    /// Its mark.
+    type Mark: Mark;
+
+    /// Takes up to `max` items, as many as are there, at the end of `into`.
+    /// Ready with whether there may be more; pending only if it took none.
+    fn poll_feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+        into: &mut VecDeque<Item<Self::Item, Self::Mark>>,
+    ) -> Poll<bool>;
+
+    /// Nothing new is wanted. Whether there is still something old.
+    fn stop(&mut self) -> bool {
+        false
+    }
+}
+
+/// The items of an iterator.
+#[derive(Debug)]
+pub struct FromIter<I>(pub(crate) I);
+
+impl<I: Iterator<Item: Send + 'static> + Send + 'static> Feed for FromIter<I> {
+    type Item = I::Item;
+    type Mark = ();
+
+    #[inline]
+    fn poll_feed(
+        &mut self,
+        _: &mut Context<'_>,
+        max: usize,
+        into: &mut VecDeque<Item<I::Item, ()>>,
+    ) -> Poll<bool> {
+        for _ in 0..max {
+            match self.0.next() {
+                Some(value) => into.push_back(Item { value, mark: () }),
+                None => return Poll::Ready(false),
+            }
+        }
+        Poll::Ready(true)
+    }
+}
+
+/// The items of a stream.
+#[derive(Debug)]
+pub struct FromStream<S>(pub(crate) Pin<Box<S>>);
+
+impl<S: Stream<Item: Send + 'static> + Send + 'static> Feed for FromStream<S> {
+    type Item = S::Item;
+    type Mark = ();
+
+    fn poll_feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+        into: &mut VecDeque<Item<S::Item, ()>>,
+    ) -> Poll<bool> {
+        poll_stream(self.0.as_mut(), cx, max, |value| into.push_back(Item { value, mark: () }))
+    }
+}
+
+/// The items of a stream, each with its acknowledgement.
+#[derive(Debug)]
+pub struct FromAcked<S>(pub(crate) Pin<Box<S>>);
+
+impl<S, T, A> Feed for FromAcked<S>
+where
+    S: Stream<Item = (T, A)> + Send + 'static,
+    T: Send + 'static,
+    A: Ack,
+{
+    type Item = T;
+    type Mark = Acked<A>;
+
+    fn poll_feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+        into: &mut VecDeque<Item<T, Acked<A>>>,
+    ) -> Poll<bool> {
+        poll_stream(self.0.as_mut(), cx, max, |(value, ack)| {
+            into.push_back(Item { value, mark: Acked(ack) });
+        })
+    }
+}
+
+fn poll_stream<S: Stream>(
+    mut stream: Pin<&mut S>,
+    cx: &mut Context<'_>,
+    max: usize,
+    mut put: impl FnMut(S::Item),
+) -> Poll<bool> {
+    for taken in 0..max {
+        match stream.as_mut().poll_next(cx) {
+            Poll::Ready(Some(item)) => put(item),
+            Poll::Ready(None) => return Poll::Ready(false),
+            Poll::Pending if taken == 0 => return Poll::Pending,
+            Poll::Pending => break,
+        }
+    }
+    Poll::Ready(true)
+}
+
+/// The items of a channel.
+#[derive(Debug)]
+pub struct FromChannel<T>(pub(crate) Receiver<T>);
+
+impl<T: Send + 'static> Feed for FromChannel<T> {
+    type Item = T;
+    type Mark = ();
+
+    fn poll_feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        max: usize,
+        into: &mut VecDeque<Item<T, ()>>,
+    ) -> Poll<bool> {
+        poll_stream(Pin::new(&mut self.0), cx, max, |value| {
+            into.push_back(Item { value, mark: () });
+        })
+    }
+
+    /// What is in the channel was accepted, and is processed; no more goes in.
+    fn stop(&mut self) -> bool {
+        self.0.close();
+        true
+    }
+}
+
+/// The task of a source: takes items, counts them, and hands them over.
+pub(crate) async fn pour<F: Feed>(
+    mut feed: F,
+    outlet: Outlet<F::Item, F::Mark>,
+    control: Control,
+    stop: CancellationToken,
+) -> Result<(), Fatal> {
+    let registry = &control.registry;
+    let slot = &control.meter.slots[control.worker];
+    let place = Place { slot, ledger: &registry.ledger };
+    let mut watch = Stopwatch::start(slot, &**registry.clock());
+    let mut pace = Pace::new();
+    let mut done = outlet.done();
+    let mut taken = VecDeque::new();
+    let mut stopped = pin!(stop.cancelled());
+    let mut stopping = false;
+    // Listens at all times: also while there is no room for what was taken.
+    let mut may_go_on = |cx: &mut Context<'_>, feed: &mut F| {
+        if !stopping && stopped.as_mut().poll(cx).is_ready() {
+            stopping = true;
+            return feed.stop();
+        }
+        true
+    };
+    let mut more = true;
+    while more {
+        let began = watch.at();
+        let mut waited = false;
+        let take = poll_fn(|cx| {
+            if !may_go_on(cx, &mut feed) {
+                return Poll::Ready(false);
+            }
+            let poll = feed.poll_feed(cx, pace.size(), &mut taken);
+            waited |= poll.is_pending();
+            poll
+        });
+        more = watch.wait(What::Busy, take).await;
+        let items = taken.len();
+        registry.ledger.read(items as u64);
+        slot.taken.add(items as u64);
+        done.put_all(&mut taken, &mut place.tally());
+        let now = watch.lap(What::Busy);
+        pace.took(items, now.since(began), waited);
+        let mut hand_over = pin!(outlet.hand_over(&mut done, &place));
+        let handing_over = poll_fn(|cx| {
+            more &= may_go_on(cx, &mut feed);
+            hand_over.as_mut().poll(cx)
+        });
+        if watch.wait(What::Blocked, handing_over).await.is_err() {
+            return Ok(());
+        }
+        breathe(&mut watch).await;
+    }
+    Ok(())
+}

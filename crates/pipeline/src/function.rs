@@ -1,0 +1,112 @@
+//! The user's function in a stage, whatever kind it is.
+
+use std::{convert::Infallible, future::ready, panic::resume_unwind, sync::Arc};
+use tokio::task::spawn_blocking;
+
+/// Makes something of one item: an async function, a plain one, or one that
+/// blocks.
+pub trait Function<T>: Send + Sync + 'static {
+    /// What it makes.
+    type Given: Send;
+    /// How it fails.
+    type Error: Send;
+    /// Calls it at once, or gives the item back if it has to be awaited.
+    #[inline]
+    fn call_now(&self, item: T) -> Result<Result<Self::Given, Self::Error>, T> {
+        Err(item)
+    }
+
+    /// Calls it.
+    fn call(&self, item: T) -> impl Future<Output = Result<Self::Given, Self::Error>> + Send;
+}
+
+/// An async function.
+#[derive(Debug)]
+pub struct Async<F>(pub(crate) F);
+
+impl<T, F, Fut, U, E> Function<T> for Async<F>
+where
+    F: Fn(T) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<U, E>> + Send,
+    U: Send,
+    E: Send,
+{
+    type Given = U;
+    type Error = E;
+
+    #[inline]
+    fn call(&self, item: T) -> impl Future<Output = Result<U, E>> + Send {
+        self.0(item)
+    }
+}
+
+/// A plain function, called in the stage's task.
+#[derive(Debug)]
+pub struct Plain<F>(pub(crate) F);
+
+impl<T, F, U, E> Function<T> for Plain<F>
+where
+    F: Fn(T) -> Result<U, E> + Send + Sync + 'static,
+    U: Send,
+    E: Send,
+{
+    type Given = U;
+    type Error = E;
+
+    #[inline]
+    fn call_now(&self, item: T) -> Result<Result<U, E>, T> {
+        Ok(self.0(item))
+    }
+
+    #[inline]
+    fn call(&self, item: T) -> impl Future<Output = Result<U, E>> + Send {
+        ready(self.0(item))
+    }
+}
+
+/// A function that only looks.
+#[derive(Debug)]
+pub struct Look<F>(pub(crate) F);
+
+impl<T: Send, F: Fn(&T) + Send + Sync + 'static> Function<T> for Look<F> {
+    type Given = T;
+    type Error = Infallible;
+
+    #[inline]
+    fn call_now(&self, item: T) -> Result<Result<T, Infallible>, T> {
+        self.0(&item);
+        Ok(Ok(item))
+    }
+
+    fn call(&self, item: T) -> impl Future<Output = Result<T, Infallible>> + Send {
+        self.0(&item);
+        ready(Ok(item))
+    }
+}
+
+/// A plain function that computes long or waits in the operating system, called
+/// on tokio's threads for blocking work.
+#[derive(Debug)]
+pub struct Blocking<F>(pub(crate) Arc<F>);
+
+impl<T, F, U, E> Function<T> for Blocking<F>
+where
+    T: Send + 'static,
+    F: Fn(T) -> Result<U, E> + Send + Sync + 'static,
+    U: Send + 'static,
+    E: Send + 'static,
+{
+    type Given = U;
+    type Error = E;
+
+    async fn call(&self, item: T) -> Result<U, E> {
+        let function = Arc::clone(&self.0);
+        match spawn_blocking(move || function(item)).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => panic!("the runtime is shutting down"),
+            },
+        }
+    }
+}

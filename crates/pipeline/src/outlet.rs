@@ -1,0 +1,124 @@
+//! Where a worker's results go.
+
+use crate::{
+    item::{Fate, Item, Mark},
+    reorder::{Reorder, Turn},
+    stats::{Place, Slot, Tally},
+};
+use plimsoll_channel::{Closed, Sender};
+use std::{collections::VecDeque, mem, sync::Arc};
+
+/// The way out of a worker.
+pub(crate) enum Outlet<T, M> {
+    /// To the next stage.
+    On(Sender<Item<T, M>>),
+    /// To the next stage, in the order of the input.
+    InOrder(Sender<Item<T, M>>, Arc<Reorder<Item<T, M>>>),
+    /// Nowhere: they are written.
+    End,
+}
+
+impl<T, M> Clone for Outlet<T, M> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::On(tx) => Self::On(tx.clone()),
+            Self::InOrder(tx, order) => Self::InOrder(tx.clone(), Arc::clone(order)),
+            Self::End => Self::End,
+        }
+    }
+}
+
+/// What a worker has done and not yet handed over.
+pub(crate) struct Done<T, M> {
+    pub(crate) results: VecDeque<Item<T, M>>,
+    /// Nobody takes them: what is done is written, and that at once, whatever
+    /// becomes of the items after it.
+    is_end: bool,
+    /// The number of the first of the items that they come of.
+    pub(crate) at: u64,
+    /// How many those are.
+    pub(crate) items: u64,
+}
+
+impl<T, M: Mark> Done<T, M> {
+    #[inline]
+    pub(crate) fn put(&mut self, item: Item<T, M>, tally: &mut Tally<'_>) {
+        if self.is_end {
+            tally.given(1);
+            item.mark.end(Fate::Written, tally);
+        } else {
+            self.results.push_back(item);
+        }
+    }
+
+    pub(crate) fn put_all(&mut self, items: &mut VecDeque<Item<T, M>>, tally: &mut Tally<'_>) {
+        if self.results.is_empty() && !self.is_end {
+            mem::swap(&mut self.results, items);
+        }
+        items.drain(..).for_each(|item| self.put(item, tally));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.items == 0
+    }
+}
+
+impl<T, M: Mark> Outlet<T, M> {
+    /// Where what is done gathers before it goes here.
+    pub(crate) fn done(&self) -> Done<T, M> {
+        let is_end = matches!(self, Self::End);
+        Done { results: VecDeque::new(), is_end, at: 0, items: 0 }
+    }
+
+    /// Hands over what is done, waiting for room where there is none.
+    pub(crate) async fn hand_over(
+        &self,
+        done: &mut Done<T, M>,
+        place: &Place<'_>,
+    ) -> Result<(), Closed> {
+        if done.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Self::On(tx) => {
+                given(place.slot, &done.results);
+                done.items = 0;
+                if !done.results.is_empty() {
+                    tx.send_all(&mut done.results).await?;
+                }
+            }
+            Self::End => done.items = 0,
+            Self::InOrder(tx, order) => in_order(tx, order, done, place.slot).await?,
+        }
+        Ok(())
+    }
+}
+
+fn given<T>(slot: &Slot, results: &VecDeque<T>) {
+    slot.given.add(results.len() as u64);
+}
+
+async fn in_order<T, M>(
+    tx: &Sender<Item<T, M>>,
+    order: &Reorder<Item<T, M>>,
+    done: &mut Done<T, M>,
+    slot: &Slot,
+) -> Result<(), Closed> {
+    let Done { results, at, items, .. } = done;
+    let count = results.len() as u64;
+    let turn = order.turn(*at, *items, results).await;
+    slot.given.add(count);
+    let mut items = mem::take(items);
+    *at += items;
+    match turn {
+        Turn::Left => return Ok(()),
+        Turn::Broken => return Err(Closed),
+        Turn::Pass => {}
+    }
+    tx.send_all(results).await?;
+    while let Some((more, mut following)) = order.passed(items) {
+        items = more;
+        tx.send_all(&mut following).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Results of several workers, put back into the order of their input.
+
+use crate::sync::{Mutex, MutexGuard};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::poll_fn,
+    mem,
+    sync::PoisonError,
+    task::{Context, Poll, Waker},
+};
+
+/// Where workers bring the results of their chunks.
+///
+/// Chunks are numbered by their first item. The worker whose chunk is the next
+/// in order passes its results on, and then those of the chunks behind it that
+/// have been left here meanwhile. Any other worker leaves its results here, if
+/// there is room for them, and otherwise waits until there is or until it is next.
+///
+/// No deadlock: every number has been given to a worker or is still in the
+/// queue, so the next in order is always somebody's, and that one never waits
+/// here.
+pub(crate) struct Reorder<T> {
+    state: Mutex<State<T>>,
+    /// How many results may lie here.
+    room: usize,
+}
+
+struct State<T> {
+    /// The number that is next.
+    next: u64,
+    /// By their number: how many items a chunk had, and what came of it.
+    left: BTreeMap<u64, (u64, VecDeque<T>)>,
+    /// Results in there, one at least for each chunk.
+    held: usize,
+    /// A worker is gone, and its number will never come.
+    broken: bool,
+    waiting: Vec<Waker>,
+}
+
+/// What to do with one's results.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// They are next: pass them on, then say so with [`Reorder::passed`].
+    Pass,
+    /// They were taken in.
+    Left,
+    /// The order can't be kept any more.
+    Broken,
+}
+
+impl<T> Reorder<T> {
+    pub(crate) fn new(room: usize) -> Self {
+        let state =
+            State { next: 0, left: BTreeMap::new(), held: 0, broken: false, waiting: Vec::new() };
+        Self { state: Mutex::new(state), room }
+    }
+
+    /// Brings the results of `items` items from number `at` on. Where there are
+    /// none of the items' last results yet (`items` is 0), waits until they are
+    /// next.
+    pub(crate) async fn turn(&self, at: u64, items: u64, results: &mut VecDeque<T>) -> Turn {
+        poll_fn(|cx| self.poll_turn(cx, at, items, results)).await
+    }
+
+    pub(crate) fn poll_turn(
+        &self,
+        cx: &Context<'_>,
+        at: u64,
+        items: u64,
+        results: &mut VecDeque<T>,
+    ) -> Poll<Turn> {
+        let mut state = self.state();
+        if state.broken {
+            return Poll::Ready(Turn::Broken);
+        }
+        if state.next == at {
+            return Poll::Ready(Turn::Pass);
+        }
+        let size = results.len().max(1);
+        if items > 0 && state.held + size <= self.room {
+            state.held += size;
+            state.left.insert(at, (items, mem::take(results)));
+            return Poll::Ready(Turn::Left);
+        }
+        state.waiting.push(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// `items` items, with all that came of them, have been passed on by the one
+    /// whose turn it was. The next results, if they are here: the same worker
+    /// passes them on, too.
+    pub(crate) fn passed(&self, items: u64) -> Option<(u64, VecDeque<T>)> {
+        let mut state = self.state();
+        state.next += items;
+        let next = state.next;
+        let following = state.left.remove(&next);
+        if let Some((_, results)) = &following {
+            state.held -= results.len().max(1);
+        }
+        let waiting = if items > 0 { mem::take(&mut state.waiting) } else { Vec::new() };
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        following
+    }
+
+    /// A number will never come: nobody is to wait for it.
+    pub(crate) fn break_off(&self) {
+        let mut state = self.state();
+        state.broken = true;
+        let left = mem::take(&mut state.left);
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        drop(left); // items, which may do anything
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

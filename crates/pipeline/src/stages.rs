@@ -1,0 +1,401 @@
+//! The stages that a pipeline can have.
+
+use crate::{
+    Pipeline,
+    batched::Batches,
+    error::BoxError,
+    flow::{Flow, Settings, Step},
+    function::{Async, Blocking, Function, Look, Plain},
+    policy::{OnError, Stop},
+    retry::{Once, Retry},
+    shape::{Maybe, One, Several},
+    split::{Merge, Split},
+    work::{Fused, Stage},
+};
+use plimsoll_core::ConfigError;
+use std::{hash::Hash, marker::PhantomData, sync::Arc, thread, time::Duration};
+
+/// A stage behind another part. Before anything is set for it, its first error
+/// stops the run, and nothing is tried again.
+type Staged<P, F, S, O = Stop, R = Once> = Step<P, Stage<F, S, O, R>>;
+
+/// # Stages
+impl<L: Flow> Pipeline<L> {
+    /// A stage that calls an async function for each item.
+    pub fn stage<F, Fut, U, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Async<F>, One>>
+    where
+        F: Fn(L::Item) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<U, E>> + Send,
+        U: Send + 'static,
+        E: Into<BoxError> + Send,
+    {
+        self.step(name, Async(function))
+    }
+
+    /// A stage that calls a plain function for each item, one that neither
+    /// blocks nor computes for long: see [`blocking`](Self::blocking).
+    pub fn stage_sync<F, U, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Plain<F>, One>>
+    where
+        F: Fn(L::Item) -> Result<U, E> + Send + Sync + 'static,
+        U: Send + 'static,
+        E: Into<BoxError> + Send,
+    {
+        self.step(name, Plain(function))
+    }
+
+    /// A stage that calls a plain function for each item on tokio's threads for
+    /// blocking work: for files, and for what computes for longer than some
+    /// tens of microseconds (the way to such a thread and back costs several).
+    ///
+    /// As many calls at once as the machine has processors, unless
+    /// [`workers`](Pipeline::workers) says otherwise. A call that has begun
+    /// cannot be cut off: it ends in the background, and its result is dropped.
+    pub fn blocking<F, U, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Blocking<F>, One>>
+    where
+        F: Fn(L::Item) -> Result<U, E> + Send + Sync + 'static,
+        U: Send + 'static,
+        E: Into<BoxError> + Send + 'static,
+    {
+        let mut new = self.step(name, Blocking(Arc::new(function)));
+        new.last.settings.workers = thread::available_parallelism().map_or(1, usize::from);
+        new
+    }
+
+    /// A stage that leaves out the items for which its function gives `None`.
+    pub fn filter_map<F, U, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Plain<F>, Maybe>>
+    where
+        F: Fn(L::Item) -> Result<Option<U>, E> + Send + Sync + 'static,
+        U: Send + 'static,
+        E: Into<BoxError> + Send,
+    {
+        self.step(name, Plain(function))
+    }
+
+    /// A stage that makes any number of items of one. They are taken from what
+    /// the function gives as there is room for them: an endless iterator is no
+    /// trouble.
+    ///
+    /// The source item ends with the last of them.
+    pub fn flat_map<F, G, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Plain<F>, Several>>
+    where
+        F: Fn(L::Item) -> Result<G, E> + Send + Sync + 'static,
+        G: IntoIterator<Item: Send + 'static, IntoIter: Send> + Send,
+        E: Into<BoxError> + Send,
+    {
+        self.step(name, Plain(function))
+    }
+
+    /// A stage that looks at each item. Next to another stage it need not have a
+    /// task of its own: see [`fuse`](Pipeline::fuse).
+    pub fn inspect<F>(self, name: impl Into<Arc<str>>, look: F) -> Pipeline<Staged<L, Look<F>, One>>
+    where
+        F: Fn(&L::Item) + Send + Sync + 'static,
+    {
+        self.step(name, Look(look))
+    }
+
+    /// The last stage: an async function that puts each item where it belongs.
+    /// It is a [`stage`](Self::stage) that gives nothing, with all that can be set
+    /// for one; an item is written when it returns `Ok`.
+    pub fn sink<F, Fut, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Async<F>, One>>
+    where
+        F: Fn(L::Item) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send,
+        E: Into<BoxError> + Send,
+    {
+        self.step(name, Async(function))
+    }
+
+    /// [`sink`](Self::sink) with a plain function.
+    pub fn sink_sync<F, E>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Plain<F>, One>>
+    where
+        F: Fn(L::Item) -> Result<(), E> + Send + Sync + 'static,
+        E: Into<BoxError> + Send,
+    {
+        self.step(name, Plain(function))
+    }
+
+    fn step<F, S>(self, name: impl Into<Arc<str>>, function: F) -> Pipeline<Staged<L, F, S>> {
+        let name = name.into();
+        let work = Stage { name, function, shape: PhantomData, on_error: Stop, attempts: Once };
+        self.map(|before| Step { before, work, settings: Settings::new() })
+    }
+
+    /// Items in groups of at most `size`, each emitted when it is full, when its
+    /// first item has waited for `linger`, or when there are no more.
+    ///
+    /// The items of a group end together, as it ends.
+    ///
+    /// # Panics
+    ///
+    /// When `size` is 0; [`try_batched`](Self::try_batched) returns the error.
+    #[track_caller]
+    pub fn batched(self, size: usize, linger: Duration) -> Pipeline<Batches<L>> {
+        match self.try_batched(size, linger) {
+            Ok(pipeline) => pipeline,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`batched`](Self::batched), for a size that comes from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `size` is 0.
+    pub fn try_batched(
+        self,
+        size: usize,
+        linger: Duration,
+    ) -> Result<Pipeline<Batches<L>>, ConfigError> {
+        let size = at_least_one("size", size)?;
+        let settings = Settings::new();
+        Ok(self.map(|before| Batches { before, size, linger, settings }))
+    }
+
+    /// Lanes side by side: every stage behind this stands in each of them, with
+    /// its own workers and queues. Items for which `key` gives the same take the
+    /// same lane, and so keep their order where each stage in it does.
+    ///
+    /// Lanes end in the sink, or in [`merge`](Self::merge). A lane that is full
+    /// holds up the items behind it for the others too.
+    ///
+    /// # Panics
+    ///
+    /// When `lanes` is 0; [`try_split`](Self::try_split) returns the error.
+    #[track_caller]
+    pub fn split<K: Hash + 'static, F>(self, lanes: usize, key: F) -> Pipeline<Split<L, F>>
+    where
+        F: Fn(&L::Item) -> K + Send + Sync + 'static,
+    {
+        match self.try_split(lanes, key) {
+            Ok(pipeline) => pipeline,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`split`](Self::split), for a number that comes from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `lanes` is 0.
+    pub fn try_split<K: Hash + 'static, F>(
+        self,
+        lanes: usize,
+        key: F,
+    ) -> Result<Pipeline<Split<L, F>>, ConfigError>
+    where
+        F: Fn(&L::Item) -> K + Send + Sync + 'static,
+    {
+        let lanes = at_least_one("lanes", lanes)?;
+        let settings = Settings::new();
+        Ok(self.map(|before| Split { before, lanes, key, settings }))
+    }
+
+    /// The items of another pipeline among those of this one, as they come. What
+    /// was set around the other's run (its clock, its handles) is lost: set it on this one.
+    pub fn merge_with<B>(self, other: Pipeline<B>) -> Pipeline<Merge<L, B>>
+    where
+        B: Flow<Item = L::Item, Mark = L::Mark>,
+    {
+        let settings = Settings::new();
+        let Pipeline { last: other, .. } = other;
+        self.map(|one| Merge { one, other, settings })
+    }
+
+    /// Ends the lanes of a [`split`](Self::split): what comes behind stands there
+    /// once, and takes what comes out of them as it comes.
+    pub fn merge(mut self) -> Self {
+        self.last.settings().merged = true;
+        self
+    }
+
+    /// How many finished items may wait behind this part for the next, from 1.
+    /// The default is 256.
+    ///
+    /// # Panics
+    ///
+    /// When `n` is 0; [`try_buffer`](Self::try_buffer) returns the error.
+    #[track_caller]
+    pub fn buffer(self, n: usize) -> Self {
+        match self.try_buffer(n) {
+            Ok(pipeline) => pipeline,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`buffer`](Self::buffer), for a number that comes from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `n` is 0.
+    pub fn try_buffer(mut self, n: usize) -> Result<Self, ConfigError> {
+        self.last.settings().buffer = at_least_one("buffer", n)?;
+        Ok(self)
+    }
+}
+
+/// # What can be set for a stage
+impl<P: Flow, W: Send + 'static> Pipeline<Step<P, W>> {
+    /// How many items the stage works on at once, each in a task of its own,
+    /// from 1. The default is 1, and for [`blocking`](Self::blocking) stages the
+    /// number of processors.
+    ///
+    /// Results keep the order of their input, unless the stage is
+    /// [`unordered`](Self::unordered).
+    ///
+    /// # Panics
+    ///
+    /// When `n` is 0; [`try_workers`](Self::try_workers) returns the error.
+    #[track_caller]
+    pub fn workers(self, n: usize) -> Self {
+        match self.try_workers(n) {
+            Ok(pipeline) => pipeline,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`workers`](Self::workers), for a number that comes from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `n` is 0.
+    pub fn try_workers(mut self, n: usize) -> Result<Self, ConfigError> {
+        self.last.settings.workers = at_least_one("workers", n)?;
+        Ok(self)
+    }
+
+    /// Results go on as they come: no item waits for a slower one before it.
+    pub fn unordered(mut self) -> Self {
+        self.last.settings.ordered = false;
+        self
+    }
+
+    /// How many results may wait for one that comes before them, while several
+    /// workers keep the order: beyond that, workers wait for the slow one. The
+    /// default is the stage's [`buffer`](Self::buffer). With 0 each worker keeps
+    /// its result until it is its turn.
+    pub fn reorder(mut self, n: usize) -> Self {
+        self.last.settings.reorder = Some(n);
+        self
+    }
+}
+
+impl<P: Flow, F, S, O, R> Pipeline<Staged<P, F, S, O, R>>
+where
+    F: Function<P::Item>,
+{
+    /// What becomes of an item whose call fails: [`stop`](crate::stop) is the
+    /// default.
+    pub fn on_error<O2>(self, policy: O2) -> Pipeline<Staged<P, F, S, O2, R>>
+    where
+        O2: OnError<P::Item, F::Error>,
+    {
+        self.rework(|Stage { name, function, shape, attempts, .. }| Stage {
+            name,
+            function,
+            shape,
+            on_error: policy,
+            attempts,
+        })
+    }
+
+    /// Calls the function again for an item that failed: after the time that
+    /// `policy` gives for the attempt that failed, counted from 1, and its error,
+    /// or not if it gives `None`. Each item is cloned before each call.
+    ///
+    /// What [`on_error`](Self::on_error) says comes after the last attempt.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_pipeline::{CancellationToken, Pipeline};
+    /// use std::{sync::atomic::{AtomicU32, Ordering::Relaxed}, time::Duration};
+    ///
+    /// static CALLS: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), plimsoll_pipeline::RunError> {
+    /// let report = Pipeline::from_iter([1])
+    ///     .sink("send", |_| async {
+    ///         if CALLS.fetch_add(1, Relaxed) < 2 { Err("no route") } else { Ok(()) }
+    ///     })
+    ///     .retry(|attempt, _error| (attempt < 5).then_some(Duration::from_millis(100)))
+    ///     .run(CancellationToken::new())
+    ///     .await?;
+    /// assert_eq!((report.written, report.stages[1].retries), (1, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry<A>(self, policy: A) -> Pipeline<Staged<P, F, S, O, Retry<A>>>
+    where
+        A: Fn(u32, &F::Error) -> Option<Duration> + Send + Sync + 'static,
+        P::Item: Clone,
+    {
+        self.rework(|Stage { name, function, shape, on_error, .. }| Stage {
+            name,
+            function,
+            shape,
+            on_error,
+            attempts: Retry(policy),
+        })
+    }
+}
+
+impl<P, W> Pipeline<Step<P, W>> {
+    fn rework<W2>(self, rework: impl FnOnce(W) -> W2) -> Pipeline<Step<P, W2>> {
+        self.map(|Step { before, work, settings }| Step { before, work: rework(work), settings })
+    }
+}
+
+impl<P, A, B> Pipeline<Step<Step<P, A>, B>> {
+    /// Runs this stage in the tasks of the stage before it, with no queue
+    /// between the two: for stages so cheap that handing an item over costs more.
+    ///
+    /// The one that they become has the greater number of workers, keeps the
+    /// order if either does, and takes its buffer from this one. It stands in
+    /// reports under both names. The first of the two must not be a
+    /// [`flat_map`](Self::flat_map).
+    pub fn fuse(self) -> Pipeline<Step<P, Fused<A, B>>> {
+        self.map(|Step { before: first, work: second, settings: of_second }| {
+            let Step { before, work: first, settings: of_first } = first;
+            let settings = Settings {
+                workers: of_first.workers.max(of_second.workers),
+                ordered: of_first.ordered || of_second.ordered,
+                ..of_second
+            };
+            Step { before, work: Fused { first, second }, settings }
+        })
+    }
+}
+
+fn at_least_one(field: &'static str, n: usize) -> Result<usize, ConfigError> {
+    if n == 0 { Err(ConfigError::new(field, n, "at least 1")) } else { Ok(n) }
+}

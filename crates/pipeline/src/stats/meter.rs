@@ -1,0 +1,217 @@
+//! What each stage and each of its workers is doing.
+
+use crate::sync::{AtomicU64, Ordering::Relaxed};
+use plimsoll_channel::LoadHandle;
+use plimsoll_core::{Clock, Load, Tick};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, OnceLock},
+};
+
+/// What a worker does with its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Not started, or ended.
+    Off,
+    /// The stage's own work.
+    Busy,
+    /// Waits for input.
+    Starved,
+    /// Waits for room in its output.
+    Blocked,
+}
+
+/// One stage.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    pub(crate) name: Arc<str>,
+    pub(crate) slots: Box<[Slot]>,
+    /// The queues in front of it, and what each may hold.
+    queues: OnceLock<Box<[LoadHandle]>>,
+    /// The most that one of them held: known when its reader has ended.
+    high_water: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn new(name: Arc<str>, workers: usize, queues: Vec<LoadHandle>) -> Self {
+        let meter = Self {
+            name,
+            slots: (0..workers).map(|_| Slot::default()).collect(),
+            queues: OnceLock::new(),
+            high_water: AtomicU64::new(0),
+        };
+        let _ = meter.queues.set(queues.into());
+        meter
+    }
+
+    pub(crate) fn saw_high_water(&self, items: usize) {
+        self.high_water.fetch_max(items as u64, Relaxed);
+    }
+
+    /// How many items wait in front of the stage.
+    pub(crate) fn queued(&self) -> usize {
+        self.queues.get().map_or(0, |queues| queues.iter().map(Load::load).sum())
+    }
+
+    pub(crate) fn high_water(&self) -> u64 {
+        let now = self.queues.get().and_then(|queues| queues.iter().map(Load::load).max());
+        self.high_water.load(Relaxed).max(now.unwrap_or(0) as u64)
+    }
+
+    /// What one queue may hold.
+    pub(crate) fn capacity(&self) -> usize {
+        let first = self.queues.get().and_then(|queues| queues.first());
+        first.and_then(Load::capacity).unwrap_or(0)
+    }
+}
+
+/// One worker. It alone writes here, so that nothing has to be read-modify-write;
+/// and what it writes often shares no cache line with another's.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Slot {
+    what: AtomicU64,
+    since: AtomicU64,
+    busy: AtomicU64,
+    starved: AtomicU64,
+    blocked: AtomicU64,
+    pub(crate) taken: Count,
+    pub(crate) given: Count,
+    pub(crate) filtered: Count,
+    pub(crate) skipped: Count,
+    pub(crate) dead_lettered: Count,
+    pub(crate) failed: Count,
+    pub(crate) retries: Count,
+}
+
+/// A number that one thread counts and others look at.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed) + n, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Nanoseconds that a worker has spent in each way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) busy: u64,
+    pub(crate) starved: u64,
+    pub(crate) blocked: u64,
+}
+
+impl Slot {
+    fn enter(&self, what: What, now: Tick) {
+        self.since.store(now.as_nanos(), Relaxed);
+        self.what.store(what as u64, Relaxed);
+    }
+
+    fn total(&self, what: What) -> Option<&AtomicU64> {
+        match what {
+            What::Off => None,
+            What::Busy => Some(&self.busy),
+            What::Starved => Some(&self.starved),
+            What::Blocked => Some(&self.blocked),
+        }
+    }
+
+    /// What the worker does, and since when.
+    pub(crate) fn doing(&self) -> (What, Tick) {
+        let what = match self.what.load(Relaxed) {
+            1 => What::Busy,
+            2 => What::Starved,
+            3 => What::Blocked,
+            _ => What::Off,
+        };
+        (what, Tick::from_nanos(self.since.load(Relaxed)))
+    }
+
+    /// What has been spent until `now`, with what is under way.
+    pub(crate) fn spent(&self, now: Tick) -> Spent {
+        let mut spent = Spent {
+            busy: self.busy.load(Relaxed),
+            starved: self.starved.load(Relaxed),
+            blocked: self.blocked.load(Relaxed),
+        };
+        let (what, since) = self.doing();
+        let under_way = now.as_nanos().saturating_sub(since.as_nanos());
+        match what {
+            What::Off => {}
+            What::Busy => spent.busy += under_way,
+            What::Starved => spent.starved += under_way,
+            What::Blocked => spent.blocked += under_way,
+        }
+        spent
+    }
+}
+
+/// Divides one worker's time. Starts busy; ends when dropped.
+pub(crate) struct Stopwatch<'a> {
+    slot: &'a Slot,
+    clock: &'a dyn Clock,
+    at: Tick,
+    /// When it last waited for something, or let others run.
+    pub(crate) rested: Tick,
+}
+
+impl<'a> Stopwatch<'a> {
+    pub(crate) fn start(slot: &'a Slot, clock: &'a dyn Clock) -> Self {
+        let at = clock.now();
+        slot.enter(What::Busy, at);
+        Self { slot, clock, at, rested: at }
+    }
+
+    pub(crate) fn at(&self) -> Tick {
+        self.at
+    }
+
+    /// What has been going on since the last reading was this.
+    #[inline]
+    pub(crate) fn lap(&mut self, was: What) -> Tick {
+        let now = self.clock.now();
+        if let Some(total) = self.slot.total(was) {
+            let nanos = now.as_nanos().saturating_sub(self.at.as_nanos());
+            total.store(total.load(Relaxed) + nanos, Relaxed);
+        }
+        // A clock that steps back counts nothing twice.
+        self.at = self.at.max(now);
+        self.slot.enter(What::Busy, self.at);
+        self.at
+    }
+
+    /// Awaits, and counts the time as `what` if it takes any.
+    #[inline]
+    pub(crate) async fn wait<F: Future>(&mut self, what: What, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let mut waited = false;
+        let output = poll_fn(|cx| {
+            let poll = future.as_mut().poll(cx);
+            if poll.is_pending() && !waited {
+                waited = true;
+                self.slot.enter(what, self.at);
+            }
+            poll
+        })
+        .await;
+        if waited {
+            self.rested = self.lap(what);
+        }
+        output
+    }
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        let (what, _) = self.slot.doing();
+        self.lap(what);
+        self.slot.enter(What::Off, self.at);
+    }
+}

@@ -1,0 +1,200 @@
+//! What all parts of a pipeline share, and the handles to it.
+
+use super::{Ledger, Meter, Report, Slot, Tally};
+use crate::{
+    item::{Fate, Mark},
+    sync::{AtomicBool, AtomicU64, Mutex, Ordering::Relaxed},
+};
+use plimsoll_channel::LoadHandle;
+use plimsoll_core::{Clock, DefaultClock, Drain, DrainError, Load, Tick};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, PoisonError},
+    thread,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The stages, the account, the clock, and the two signals.
+pub(crate) struct Registry {
+    pub(crate) ledger: Arc<Ledger>,
+    stages: Mutex<Vec<Arc<Meter>>>,
+    clock: OnceLock<Arc<dyn Clock>>,
+    started: AtomicU64,
+    ended: AtomicU64,
+    over: AtomicBool,
+    /// How many items the source will give, where it knows.
+    pub(crate) expected: OnceLock<u64>,
+    /// Sources stop.
+    pub(crate) stop: CancellationToken,
+    /// The run is over, or will never be.
+    pub(crate) done: CancellationToken,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            ledger: Arc::default(),
+            stages: Mutex::new(Vec::new()),
+            clock: OnceLock::new(),
+            started: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            expected: OnceLock::new(),
+            stop: CancellationToken::new(),
+            done: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        self.clock.get_or_init(|| Arc::new(DefaultClock::new()))
+    }
+
+    /// Only before the first reading.
+    pub(crate) fn set_clock(&self, clock: Arc<dyn Clock>) {
+        let _ = self.clock.set(clock);
+    }
+
+    pub(crate) fn start(&self) {
+        self.started.store(self.clock().now().as_nanos(), Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        if !self.over.swap(true, Relaxed) {
+            self.ended.store(self.clock().now().as_nanos(), Relaxed);
+        }
+        self.done.cancel();
+    }
+
+    /// Adds a stage behind those that there are, and says which it is.
+    pub(crate) fn stage(
+        &self,
+        name: Arc<str>,
+        workers: usize,
+        queues: Vec<LoadHandle>,
+    ) -> (usize, Arc<Meter>) {
+        let meter = Arc::new(Meter::new(name, workers, queues));
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.push(Arc::clone(&meter));
+        (stages.len() - 1, meter)
+    }
+
+    pub(crate) fn stages(&self) -> Vec<Arc<Meter>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        let over = self.over.load(Relaxed);
+        let started = Tick::from_nanos(self.started.load(Relaxed));
+        let now = if over {
+            Tick::from_nanos(self.ended.load(Relaxed))
+        } else if started == Tick::ZERO {
+            started
+        } else {
+            self.clock().now()
+        };
+        Report::of(&self.ledger, &self.stages(), now, now.since(started), over)
+    }
+}
+
+/// Where an item is worked on: who counts it.
+pub struct Place<'a> {
+    pub(crate) slot: &'a Slot,
+    pub(crate) ledger: &'a Arc<Ledger>,
+}
+
+impl Place<'_> {
+    #[inline]
+    pub(crate) fn tally(&self) -> Tally<'_> {
+        Tally::of(self.ledger, self.slot)
+    }
+
+    /// Holds the mark of an item while the user's code has the value.
+    #[inline]
+    pub(crate) fn in_hand<M: Mark>(&self, mark: M) -> InHand<'_, M> {
+        InHand { mark: Some(mark), place: self }
+    }
+}
+
+/// The mark of an item that somebody works on. If that panics, the item failed.
+pub(crate) struct InHand<'a, M: Mark> {
+    mark: Option<M>,
+    place: &'a Place<'a>,
+}
+
+impl<M: Mark> InHand<'_, M> {
+    #[inline]
+    pub(crate) fn back(mut self) -> M {
+        self.mark.take().expect("taken here alone, and this is the end of it")
+    }
+}
+
+impl<M: Mark> Drop for InHand<'_, M> {
+    fn drop(&mut self) {
+        if let Some(mark) = self.mark.take() {
+            let fate = if thread::panicking() { Fate::Failed } else { Fate::Dropped };
+            if fate == Fate::Failed {
+                self.place.slot.failed.add(1);
+            }
+            mark.end(fate, &mut self.place.tally());
+        }
+    }
+}
+
+/// A pipeline seen from outside, while it runs and after: made by
+/// [`Pipeline::stats`](crate::Pipeline::stats).
+///
+/// It outlives the run. Of a run that was dropped it still tells how many items
+/// were inside and went with it.
+///
+/// As a [`Load`] it says how many source items are inside.
+#[derive(Clone)]
+pub struct Stats(pub(crate) Arc<Registry>);
+
+impl Stats {
+    /// The account and the stages at this moment.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.0.report()
+    }
+}
+
+impl Load for Stats {
+    fn load(&self) -> usize {
+        usize::try_from(self.report().inside()).unwrap_or(usize::MAX)
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl fmt::Debug for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stats").field("report", &self.report()).finish()
+    }
+}
+
+/// Drains a pipeline from outside: made by
+/// [`Pipeline::drainer`](crate::Pipeline::drainer), for shutdown.
+#[derive(Clone)]
+pub struct Drainer(pub(crate) Arc<Registry>);
+
+impl Drain for Drainer {
+    /// Stops the source, and waits until what is inside has been finished, or
+    /// the run has failed, was cut off, or was dropped.
+    async fn drain(&self) -> Result<(), DrainError> {
+        self.0.stop.cancel();
+        self.0.done.cancelled().await;
+        let report = self.0.report();
+        match report.dropped + report.failed {
+            0 => Ok(()),
+            n => Err(DrainError::new(n, "the pipeline ended before they did")),
+        }
+    }
+}
+
+impl fmt::Debug for Drainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drainer").field("done", &self.0.done.is_cancelled()).finish()
+    }
+}
