@@ -2,17 +2,25 @@
 
 use crate::{
     machine::CpuTime,
-    rounds::{Crew, Expect, Subject, THREADS, tells_waiting},
+    on::{FLAVOURS, ONE, On, TWO},
+    rounds::{Crew, Expect, Subject, tells_waiting},
     row::{AtMost, Row, Unit, Verdict},
     stats::Summary,
 };
 use anyhow::{Context, Result, ensure};
 use std::{mem, time::Duration};
 
-/// One of ours: the case it stands for and the target on so many threads.
+/// One of ours: the case it stands for and the targets, by what it runs on.
 struct Case {
     name: String,
-    targets: Vec<(usize, AtMost)>,
+    targets: Vec<(On, AtMost)>,
+}
+
+/// Rounds of a size that does not follow from how long they take.
+#[derive(Clone, Copy)]
+struct Size {
+    ops: u64,
+    rounds: usize,
 }
 
 /// Subjects measured in turn: ours, each a case of its own, and the peers, each
@@ -21,7 +29,9 @@ pub(crate) struct Group {
     unit: Unit,
     expect: Expect,
     lengthen: u32,
-    threads: Vec<usize>,
+    on: Vec<On>,
+    size: Option<Size>,
+    crowded: bool,
     cases: Vec<Case>,
     /// Ours first, in the order of `cases`.
     ours: Vec<Subject>,
@@ -35,11 +45,18 @@ impl Group {
             unit: Unit::Nanoseconds,
             expect,
             lengthen: 1,
-            threads: (1..=THREADS).collect(),
+            on: vec![ONE, TWO],
+            size: None,
+            crowded: false,
             cases: Vec::new(),
             ours: Vec::new(),
             peers: Vec::new(),
         }
+    }
+
+    /// A group of flows, on both flavours of runtime, that must lose no item.
+    pub(crate) fn flows() -> Self {
+        Self { on: FLAVOURS.to_vec(), ..Self::new(Expect::Admitted).lengthened(3) }
     }
 
     /// Makes rounds so many times longer, and a third as many, for subjects that
@@ -49,14 +66,29 @@ impl Group {
         self
     }
 
-    /// Measures on this many threads only.
-    pub(crate) fn on_threads(mut self, threads: &[usize]) -> Self {
-        self.threads = threads.to_vec();
+    /// Measures on these only.
+    pub(crate) fn only_on(mut self, on: &[On]) -> Self {
+        self.on = on.to_vec();
         self
     }
 
-    /// Adds one of ours. Its name is the case's; `targets` are by thread count.
-    pub(crate) fn ours(mut self, subject: Subject, targets: &[(usize, AtMost)]) -> Self {
+    /// Makes each round `ops` operations long, and so many rounds, none of which
+    /// warms up: for subjects that sleep, or write to a disk.
+    pub(crate) fn sized(mut self, ops: u64, rounds: usize) -> Self {
+        self.size = Some(Size { ops, rounds });
+        self
+    }
+
+    /// Keeps every round: these subjects have more threads than there are CPUs,
+    /// so that waiting for one is a part of what they cost.
+    pub(crate) fn crowded(mut self) -> Self {
+        self.crowded = true;
+        self
+    }
+
+    /// Adds one of ours. Its name is the case's. There may be several `targets`,
+    /// each beside a peer of its own.
+    pub(crate) fn ours(mut self, subject: Subject, targets: &[(On, AtMost)]) -> Self {
         self.cases.push(Case { name: subject.name.clone(), targets: targets.to_vec() });
         self.ours.push(subject);
         self
@@ -65,6 +97,12 @@ impl Group {
     /// Adds a peer.
     pub(crate) fn peer(mut self, subject: Subject) -> Self {
         self.peers.push(subject);
+        self
+    }
+
+    /// Adds several peers.
+    pub(crate) fn peers(mut self, subjects: impl IntoIterator<Item = Subject>) -> Self {
+        self.peers.extend(subjects);
         self
     }
 }
@@ -125,32 +163,33 @@ impl Bench {
         self.found.notes.push(note.into());
     }
 
-    /// Measures a group and answers the summaries of ours on one thread, in the
-    /// order of the cases.
-    pub(crate) fn run(&mut self, group: Group) -> Result<Vec<Summary>> {
-        let Group { unit, expect, lengthen, threads, cases, ours, peers } = group;
+    /// Measures a group and answers the summaries of ours on the first of what
+    /// they run on, in the order of the cases.
+    pub(crate) fn run(&mut self, mut group: Group) -> Result<Vec<Summary>> {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut subjects = ours;
-        subjects.extend(peers);
-        let mut single = Vec::new();
-        for threads in threads {
-            if threads > cpus {
-                self.note(format!("{} were left out: this machine has {cpus} CPU.", on(threads)));
+        let mut subjects = mem::take(&mut group.ours);
+        subjects.append(&mut group.peers);
+        let Group { unit, cases, on, .. } = &group;
+        let mut first = Vec::new();
+        for &on in on {
+            if on.cpus() > cpus {
+                self.note(format!("What runs on {on} was left out: this machine has {cpus} CPU."));
                 continue;
             }
             let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
-            eprintln!("{}: {} on {}", self.suite, names.join(", "), on(threads));
-            let (measured, settled) = self.in_turn(&mut subjects, threads, expect, lengthen)?;
+            eprintln!("{}: {} on {on}", self.suite, names.join(", "));
+            let (measured, settled) = self.in_turn(&mut subjects, on, &group)?;
             let before = self.found.rows.len();
             let (mine, theirs) = measured.split_at(cases.len());
-            if threads == 1 {
-                single = mine.to_vec();
+            if first.is_empty() {
+                first = mine.to_vec();
             }
             let peers = &subjects[cases.len()..];
             for (case, &ours) in cases.iter().zip(mine) {
                 let peers = peers.iter().zip(theirs).map(|(peer, &at)| (peer.name.as_str(), at));
-                let target = case.targets.iter().find(|(on, _)| *on == threads).map(|(_, t)| t);
-                self.compare(&case.name, threads, unit, ours, peers, target);
+                let targets = case.targets.iter().filter(|(place, _)| *place == on);
+                let targets: Vec<_> = targets.map(|(_, target)| target.clone()).collect();
+                self.compare(&case.name, on, *unit, ours, peers, &targets);
             }
             if !settled {
                 let verdicts =
@@ -158,27 +197,27 @@ impl Bench {
                 verdicts.for_each(|verdict| verdict.ok = None);
             }
         }
-        Ok(single)
+        Ok(first)
     }
 
     /// Adds the rows of one case beside its peers.
     pub(crate) fn compare<'a>(
         &mut self,
         case: &str,
-        threads: usize,
+        on: On,
         unit: Unit,
         ours: Summary,
         peers: impl Iterator<Item = (&'a str, Summary)>,
-        target: Option<&AtMost>,
+        targets: &[AtMost],
     ) {
         for (i, (peer, theirs)) in peers.enumerate() {
-            let judge = target.filter(|target| target.judges(peer, i == 0));
+            let judge = targets.iter().find(|target| target.judges(peer, i == 0));
             let verdict = judge.map(|target| Verdict {
                 target: target.text(unit),
                 ok: Some(target.allows(ours, theirs)),
             });
             let (case, peer) = (case.into(), peer.into());
-            self.found.rows.push(Row { case, threads, unit, ours, peer, theirs, verdict });
+            self.found.rows.push(Row { case, on, unit, ours, peer, theirs, verdict });
         }
     }
 
@@ -187,16 +226,23 @@ impl Bench {
     fn in_turn(
         &mut self,
         subjects: &mut [Subject],
-        threads: usize,
-        expect: Expect,
-        lengthen: u32,
+        on: On,
+        group: &Group,
     ) -> Result<(Vec<Summary>, bool)> {
-        let length = self.length * lengthen;
+        let Group { expect, lengthen, size, crowded, .. } = *group;
         let share = if lengthen > 1 { 3 } else { 1 };
-        let (keep, most) = (self.keep.div_ceil(share), self.most.div_ceil(share));
+        let (mut keep, mut most) = (self.keep.div_ceil(share), self.most.div_ceil(share));
         let mut ops = Vec::new();
         for subject in subjects.iter_mut() {
-            ops.push(self.calibrate(subject, threads, length)?);
+            ops.push(match size {
+                Some(size) => size.ops,
+                None => self.calibrate(subject, on, self.length * lengthen)?,
+            });
+        }
+        let threads = if let On::Threads(threads) = on { threads as u64 } else { 1 };
+        let warm = |ops| if size.is_some() { 0 } else { ops / 8 };
+        if let Some(size) = size {
+            (keep, most) = (size.rounds, size.rounds * 2);
         }
         let mut kept = vec![Vec::new(); subjects.len()];
         let mut all = kept.clone();
@@ -205,9 +251,9 @@ impl Bench {
                 break;
             }
             for (i, subject) in subjects.iter_mut().enumerate() {
-                let round = self.crew.round(subject, threads, ops[i])?;
+                let round = self.crew.round(subject, on, warm(ops[i]), ops[i])?;
                 let expected = match expect {
-                    Expect::Admitted => ops[i] * threads as u64,
+                    Expect::Admitted => ops[i] * threads,
                     Expect::Refused => 0,
                 };
                 ensure!(
@@ -215,10 +261,10 @@ impl Bench {
                     "{}: {} of {} operations were admitted, not {expected}",
                     subject.name,
                     round.admitted,
-                    ops[i] * threads as u64
+                    ops[i] * threads
                 );
                 all[i].push(round.ns);
-                if round.clean {
+                if round.clean || crowded {
                     kept[i].push(round.ns);
                 }
             }
@@ -236,9 +282,8 @@ impl Bench {
         let settled = disturbed.is_empty();
         if !settled {
             self.note(format!(
-                "The machine is busy, run again: on {} too few rounds were undisturbed, so all \
+                "The machine is busy, run again: on {on} too few rounds were undisturbed, so all \
                  were kept of {}.",
-                on(threads),
                 disturbed.join(", ")
             ));
         }
@@ -248,11 +293,11 @@ impl Bench {
     }
 
     /// How many operations make a round of `length`.
-    fn calibrate(&self, subject: &mut Subject, threads: usize, length: Duration) -> Result<u64> {
+    fn calibrate(&self, subject: &mut Subject, on: On, length: Duration) -> Result<u64> {
         let length = length.as_secs_f64() * 1e9;
         let mut ops = 64;
         loop {
-            let ns = self.crew.round(subject, threads, ops)?.ns;
+            let ns = self.crew.round(subject, on, ops / 8, ops)?.ns;
             if ns * ops as f64 >= length / 4.0 {
                 // Of a round that took a sensible time: neither 0 nor huge.
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -284,11 +329,6 @@ impl Bench {
     }
 }
 
-/// `1 thread`, `2 threads`.
-pub(crate) fn on(threads: usize) -> String {
-    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,9 +342,9 @@ mod tests {
     fn every_case_is_compared_with_every_peer_and_judged_once() {
         let mut bench = Bench::new("test", true).unwrap();
         let group = Group::new(Expect::Admitted)
-            .on_threads(&[1])
-            .ours(yes("a"), &[(1, AtMost::times(1e9, "y"))])
-            .ours(yes("b"), &[(1, AtMost::exactly(0.0))])
+            .only_on(&[ONE])
+            .ours(yes("a"), &[(ONE, AtMost::times(1e9, "y"))])
+            .ours(yes("b"), &[(ONE, AtMost::exactly(0.0))])
             .peer(yes("x"))
             .peer(yes("y"));
         bench.run(group).unwrap();
@@ -326,7 +366,7 @@ mod tests {
     fn a_bucket_that_runs_dry_stops_the_run() {
         let mut bench = Bench::new("test", true).unwrap();
         let dry = Subject::per_thread("dry", |_| || admitted::<(), ()>(Err(())));
-        let group = Group::new(Expect::Admitted).on_threads(&[1]).ours(dry, &[]).peer(yes("x"));
+        let group = Group::new(Expect::Admitted).only_on(&[ONE]).ours(dry, &[]).peer(yes("x"));
         let error = bench.run(group).err().unwrap().to_string();
         assert!(error.starts_with("dry: 0 of"), "{error}");
     }

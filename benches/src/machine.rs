@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -11,6 +11,15 @@ use std::{
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Where results go, and what is written while measuring. Made if need be.
+pub(crate) fn output() -> Result<PathBuf> {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let folder = root().join(target).join("bench");
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("could not create {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// One line: the CPU, how many of them, the system and the compiler.
@@ -31,8 +40,8 @@ pub(crate) fn line() -> String {
     format!(
         "{cpu}, {cpus} CPUs{}, {} {}, {}, profile bench (thin LTO, one codegen unit)",
         if virtual_machine { ", virtual machine" } else { "" },
-        std::env::consts::OS,
-        std::env::consts::ARCH,
+        env::consts::OS,
+        env::consts::ARCH,
         rustc.trim()
     )
 }

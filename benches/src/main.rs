@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod flow;
 mod machine;
 mod memory;
+mod on;
 mod report;
 mod rounds;
 mod row;

@@ -1,16 +1,9 @@
 //! What the run found: a table, a file for programs, a file for people.
 
-use crate::{
-    bench::{Findings, on},
-    machine,
-    row::Row,
-    stats::Summary,
-    suites::Suite,
-};
+use crate::{bench::Findings, machine, on::On, row::Row, stats::Summary, suites::Suite};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::{
-    env,
     fmt::Write as _,
     fs,
     io::ErrorKind,
@@ -25,7 +18,11 @@ figure is nanoseconds per operation as one thread sees it, the mean of the two. 
 if a thread waited for a CPU for 1 % of it or more (`/proc/thread-self/schedstat`): otherwise the \
 threads may have run one after the other, and contention looks cheap. Of each limiter that many \
 threads share there are eight copies that take turns, because where one happens to lie in memory \
-decides a fifth of what two threads pay for it. Figures are medians of the kept rounds, quartiles in brackets; the ratio is peer ÷ ours, so above 1 ours is faster. What every \
+decides a fifth of what two threads pay for it. A flow is a fixed number of items through tasks on \
+one flavour of runtime, some 12 ms of them; its figure is nanoseconds per item for the whole way, and a \
+round is dropped if the threads of the process together waited for a CPU for 1 % of it, except where \
+subjects have more threads than there are CPUs. Figures are medians of the kept rounds, quartiles in \
+brackets; the ratio is peer ÷ ours, so above 1 ours is faster. What every \
 operation answers is counted: a bucket that should admit and ran dry stops the run. Memory is the \
 growth of resident memory per key, each subject in a process of its own.
 ";
@@ -76,11 +73,7 @@ impl Report {
     /// Writes report.json and BENCHMARKS.md under target/bench, and the latter
     /// to the root of the workspace if `publish`. Answers what was written.
     pub(crate) fn save(&self, publish: bool) -> Result<Vec<PathBuf>> {
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-        let folder = machine::root().join(target).join("bench");
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("could not create {}", folder.display()))?;
-
+        let folder = machine::output()?;
         let json = folder.join("report.json");
         write(&json, &format!("{:#}\n", self.json()))?;
         let published = machine::root().join("BENCHMARKS.md");
@@ -104,10 +97,14 @@ impl Report {
         let rows: Vec<_> = self
             .rows()
             .map(|(suite, row)| {
+                let (on, place) = match row.on {
+                    On::Threads(threads) => ("threads", json!(threads)),
+                    runtime => ("runtime", json!(runtime.to_string())),
+                };
                 json!({
                     "suite": suite.name,
                     "case": row.case,
-                    "threads": row.threads,
+                    on: place,
                     "unit": row.unit.name(),
                     "ours_ns": rounded(row.ours.median),
                     "peer": row.peer,
@@ -125,8 +122,7 @@ fn verdict<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
     let missed = judged.iter().filter(|(_, verdict)| verdict.ok == Some(false));
     let missed: Vec<_> = missed
         .map(|(row, verdict)| {
-            let (case, threads) = (&row.case, on(row.threads));
-            format!("\n  missed: {case}, {threads}: {}, is {}", verdict.target, is(row))
+            format!("\n  missed: {}, {}: {}, is {}", row.case, row.on, verdict.target, is(row))
         })
         .collect();
     let open = judged.iter().filter(|(_, verdict)| verdict.ok.is_none()).count();
@@ -168,14 +164,14 @@ fn spread(Summary { q1, median, q3 }: Summary) -> String {
 /// A Markdown table, aligned so that it reads well as text too. A figure of a
 /// peer stands in it once, and again only where a target or a case begins with it.
 fn grid(rows: &[Row]) -> String {
-    let head = ["case", "threads", "ours", "peer", "peer's", "ratio", "target"];
+    let head = ["case", "on", "ours", "peer", "peer's", "ratio", "target"];
     let mut lines = vec![head.map(String::from)];
     let mut last = None;
-    let mut shown: Vec<(usize, &str, Summary)> = Vec::new();
+    let mut shown: Vec<(On, &str, Summary)> = Vec::new();
     for row in rows {
         // What is the same as in the line above is not said again.
-        let ours = (row.case.as_str(), row.threads);
-        let theirs = (row.threads, row.peer.as_str(), row.theirs);
+        let ours = (row.case.as_str(), row.on);
+        let theirs = (row.on, row.peer.as_str(), row.theirs);
         if last == Some(ours) && row.verdict.is_none() && shown.contains(&theirs) {
             continue;
         }
@@ -187,7 +183,7 @@ fn grid(rows: &[Row]) -> String {
         });
         lines.push([
             once(row.case.clone()),
-            once(row.threads.to_string()),
+            once(row.on.to_string()),
             once(spread(row.ours)),
             row.peer.clone(),
             spread(row.theirs),
@@ -263,12 +259,15 @@ fn with_section(page: &str, name: &str, body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::{Unit, Verdict};
+    use crate::{
+        on::TWO,
+        row::{Unit, Verdict},
+    };
 
     fn row() -> Row {
         Row {
             case: "token bucket allowed".into(),
-            threads: 2,
+            on: TWO,
             unit: Unit::Nanoseconds,
             ours: Summary { q1: 9.0, median: 10.0, q3: 12.5 },
             peer: "governor".into(),
@@ -285,7 +284,7 @@ mod tests {
         let expected = [
             "",
             "token bucket allowed",
-            "2",
+            "2 threads",
             "10.0 [9.00–12.5]",
             "governor",
             "25.0",

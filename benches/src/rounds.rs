@@ -1,6 +1,12 @@
-//! One round: a fixed number of operations on one, or on two threads at once.
+//! One round: a fixed number of operations on one, or on two threads at once; or
+//! of items through a flow.
 
+use crate::{
+    flow::{Flow, Runtimes},
+    on::On,
+};
 use anyhow::{Context, Result};
+use futures::FutureExt as _;
 use std::{
     fs::File,
     hint::{self, black_box},
@@ -47,12 +53,20 @@ pub(crate) enum Expect {
     Refused,
 }
 
-/// One contestant: its name, and several of it that take turns, each with a lane
-/// for each thread that takes part.
+/// One contestant.
 pub(crate) struct Subject {
     pub(crate) name: String,
-    copies: Vec<Lanes>,
-    next: usize,
+    work: Work,
+}
+
+enum Work {
+    /// Several of it that take turns, each with a lane for each thread that takes
+    /// part.
+    Lanes {
+        copies: Vec<Lanes>,
+        next: usize,
+    },
+    Flow(Flow),
 }
 
 type Lanes = Vec<Option<Box<dyn Lane>>>;
@@ -89,7 +103,7 @@ impl Subject {
         L: FnMut(usize) -> F,
     {
         let copies = (0..COPIES).map(|_| lanes(make())).collect();
-        Self { name: name.into(), copies, next: 0 }
+        Self { name: name.into(), work: Work::Lanes { copies, next: 0 } }
     }
 
     /// Only one, of something large: an operation per thread, which may own what
@@ -98,7 +112,17 @@ impl Subject {
     where
         F: FnMut() -> bool + Send + 'static,
     {
-        Self { name: name.into(), copies: vec![lanes(lane)], next: 0 }
+        Self { name: name.into(), work: Work::Lanes { copies: vec![lanes(lane)], next: 0 } }
+    }
+
+    /// Tasks that pass items on: `start` builds all of it for so many items, and
+    /// answers how many came out.
+    pub(crate) fn flow<F>(name: &str, start: impl Fn(u64) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = u64> + Send + 'static,
+    {
+        let flow: Flow = Box::new(move |items| start(items).boxed());
+        Self { name: name.into(), work: Work::Flow(flow) }
     }
 }
 
@@ -146,6 +170,7 @@ pub(crate) struct Round {
 
 struct Job {
     lane: Box<dyn Lane>,
+    warm: u64,
     ops: u64,
     /// How many threads start together, and how many have arrived.
     threads: usize,
@@ -154,10 +179,11 @@ struct Job {
 
 type Answer = (Box<dyn Lane>, Part);
 
-/// The threads that run the rounds. They live as long as the suite, as the
-/// threads of a service do: what a subject keeps per thread stays warm.
+/// The threads and runtimes that run the rounds. They live as long as the suite,
+/// as the threads of a service do: what a subject keeps per thread stays warm.
 pub(crate) struct Crew {
     members: Vec<(Sender<Job>, Receiver<Answer>)>,
+    runtimes: Runtimes,
 }
 
 impl Crew {
@@ -171,20 +197,35 @@ impl Crew {
                 .context("could not start a thread")?;
             Ok((jobs, answers))
         };
-        Ok(Self { members: (0..THREADS).map(member).collect::<Result<_>>()? })
+        let members = (0..THREADS).map(member).collect::<Result<_>>()?;
+        Ok(Self { members, runtimes: Runtimes::new()? })
     }
 
-    /// Runs one round of `ops` operations on each of `threads` threads.
-    pub(crate) fn round(&self, subject: &mut Subject, threads: usize, ops: u64) -> Result<Round> {
-        let arrived = Arc::new(AtomicUsize::new(0));
+    /// Runs one round of `ops` operations, on each of the threads where it runs on
+    /// threads. `warm` more of them come before.
+    pub(crate) fn round(
+        &self,
+        subject: &mut Subject,
+        on: On,
+        warm: u64,
+        ops: u64,
+    ) -> Result<Round> {
         let gone = || format!("a round of {} panicked", subject.name);
+        let (copies, next) = match &mut subject.work {
+            Work::Lanes { copies, next } => (copies, next),
+            Work::Flow(flow) => {
+                return self.runtimes.round(flow, on, warm, ops).with_context(gone);
+            }
+        };
+        let On::Threads(threads) = on else { anyhow::bail!("{} is no flow", subject.name) };
+        let arrived = Arc::new(AtomicUsize::new(0));
         let crew = &self.members[..threads];
-        let copies = subject.copies.len();
-        let lanes = &mut subject.copies[subject.next % copies];
-        subject.next += 1;
+        let turn = *next % copies.len();
+        let lanes = &mut copies[turn];
+        *next += 1;
         for ((jobs, _), lane) in crew.iter().zip(&mut *lanes) {
             let lane = lane.take().with_context(gone)?;
-            let job = Job { lane, ops, threads, arrived: arrived.clone() };
+            let job = Job { lane, warm, ops, threads, arrived: arrived.clone() };
             jobs.send(job).ok().with_context(gone)?;
         }
         let mut round = Round { ns: 0.0, clean: true, admitted: 0 };
@@ -202,9 +243,9 @@ impl Crew {
 /// A member of the crew.
 fn work(inbox: &Receiver<Job>, outbox: &Sender<Answer>) {
     let mut sched = Schedstat::open();
-    while let Ok(Job { mut lane, ops, threads, arrived }) = inbox.recv() {
+    while let Ok(Job { mut lane, warm, ops, threads, arrived }) = inbox.recv() {
         // The other rounds of this turn have used the caches meanwhile.
-        lane.round(ops / 8);
+        lane.round(warm);
         let before = sched.waited();
         arrived.fetch_add(1, Ordering::AcqRel);
         while arrived.load(Ordering::Acquire) < threads {
@@ -246,6 +287,7 @@ pub(crate) fn tells_waiting() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::on::{ONE, TWO};
 
     #[test]
     fn a_round_runs_every_lane_the_same_number_of_times() {
@@ -253,9 +295,9 @@ mod tests {
             counter.fetch_add(1, Ordering::Relaxed) % 2 == 0
         });
         let crew = Crew::new().unwrap();
-        let one = crew.round(&mut subject, 1, 800).unwrap();
+        let one = crew.round(&mut subject, ONE, 100, 800).unwrap();
         assert_eq!(one.admitted, 400);
-        let two = crew.round(&mut subject, 2, 800).unwrap();
+        let two = crew.round(&mut subject, TWO, 100, 800).unwrap();
         // Half of all are even; warming up shifts each lane's share by at most its own.
         assert!((700..=900).contains(&two.admitted), "{}", two.admitted);
         assert!(two.ns > 0.0);
@@ -275,7 +317,7 @@ mod tests {
         });
         let crew = Crew::new().unwrap();
         for _ in 0..COPIES {
-            crew.round(&mut subject, 1, 8).unwrap();
+            crew.round(&mut subject, ONE, 1, 8).unwrap();
         }
         assert_eq!(asked.load(Ordering::Relaxed).count_ones() as usize, COPIES);
     }
@@ -283,7 +325,7 @@ mod tests {
     #[test]
     fn a_subject_that_panics_is_an_error_that_names_it() {
         let mut subject = Subject::per_thread("broken", |_| || panic!("no"));
-        let error = Crew::new().unwrap().round(&mut subject, 1, 8).err().unwrap();
+        let error = Crew::new().unwrap().round(&mut subject, ONE, 1, 8).err().unwrap();
         assert!(error.to_string().contains("broken"), "{error}");
     }
 }

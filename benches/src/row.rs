@@ -1,6 +1,6 @@
 //! A row of the table, and what it is held to.
 
-use crate::stats::Summary;
+use crate::{on::On, stats::Summary};
 
 /// What a case is measured in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,29 +18,36 @@ impl Unit {
     }
 }
 
-/// The most that ours may be: `times` the peer's figure and `plus` on top, or
-/// `plus` alone where no peer is named.
+/// The most that ours may be: a multiple of the peer's figure, or a part of it, or
+/// `exactly` where no peer is named.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AtMost {
     peer: Option<String>,
     times: f64,
-    plus: f64,
+    parts: f64,
+    exactly: f64,
 }
 
 impl AtMost {
     /// A multiple of what a peer takes in the same run.
     pub(crate) fn times(times: f64, peer: &str) -> Self {
-        Self { peer: Some(peer.into()), times, plus: 0.0 }
+        Self { peer: Some(peer.into()), times, parts: 1.0, exactly: 0.0 }
     }
 
     /// A figure of its own, whatever the peers take.
-    pub(crate) fn exactly(plus: f64) -> Self {
-        Self { peer: None, times: 0.0, plus }
+    pub(crate) fn exactly(exactly: f64) -> Self {
+        Self { peer: None, times: 0.0, parts: 1.0, exactly }
+    }
+
+    /// So many times as fast as a peer in the same run: `parts` of ours take no
+    /// longer than one of the peer's.
+    pub(crate) fn fraction(parts: f64, peer: &str) -> Self {
+        Self { peer: Some(peer.into()), times: 1.0, parts, exactly: 0.0 }
     }
 
     /// Whether ours is no more than that beside the peer's figure.
     pub(crate) fn allows(&self, ours: Summary, theirs: Summary) -> bool {
-        ours.median <= self.times * theirs.median + self.plus
+        ours.median <= self.times * theirs.median / self.parts + self.exactly
     }
 
     /// Whether this is the row to judge by: the named peer's, or the first.
@@ -50,10 +57,16 @@ impl AtMost {
 
     pub(crate) fn text(&self, unit: Unit) -> String {
         match &self.peer {
-            None => format!("≤ {} {}", self.plus, unit.name()),
-            Some(peer) => format!("≤ {}× {peer}", self.times),
+            None => format!("≤ {} {}", short(self.exactly), unit.name()),
+            Some(peer) if self.parts > 1.0 => format!("≤ 1/{} of {peer}", short(self.parts)),
+            Some(peer) => format!("≤ {}× {peer}", short(self.times)),
         }
     }
+}
+
+/// No more digits than a target was meant with.
+fn short(figure: f64) -> f64 {
+    (figure * 1000.0).round() / 1000.0
 }
 
 /// A target and whether it was reached; `None` if too few rounds were undisturbed
@@ -64,11 +77,11 @@ pub(crate) struct Verdict {
     pub(crate) ok: Option<bool>,
 }
 
-/// Ours beside one peer, on so many threads.
+/// Ours beside one peer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     pub(crate) case: String,
-    pub(crate) threads: usize,
+    pub(crate) on: On,
     pub(crate) unit: Unit,
     pub(crate) ours: Summary,
     pub(crate) peer: String,

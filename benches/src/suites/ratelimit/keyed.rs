@@ -4,6 +4,7 @@ use super::{ours::finished, peers::change};
 use crate::{
     bench::{Bench, Group},
     memory,
+    on::{ONE, On, TWO},
     rounds::{Expect, Subject, admitted},
     row::{AtMost, Unit},
     sequence::{Draw, Walk, draw, key},
@@ -155,7 +156,7 @@ impl Keys {
 
 /// Ours beside governor's, each with so many keys.
 fn allowed(keys: &Keys, name: &str, judged: bool) -> Group {
-    let targets = [1, 2].map(|threads| (threads, AtMost::times(0.7, "governor dashmap")));
+    let targets = [ONE, TWO].map(|threads| (threads, AtMost::times(0.7, "governor dashmap")));
     let targets = if judged { &targets[..] } else { &[] };
     beside_governor(Group::new(Expect::Admitted), keys, name, targets, Ample)
 }
@@ -175,7 +176,7 @@ fn beside_governor(
     group: Group,
     keys: &Keys,
     name: &str,
-    targets: &[(usize, AtMost)],
+    targets: &[(On, AtMost)],
     limit: Limit,
 ) -> Group {
     // With governor's default hasher, and with the one that ours has.
@@ -200,14 +201,14 @@ fn growth(bench: &mut Bench) -> Result<()> {
     for (i, &(keys, power)) in sizes.iter().enumerate() {
         let keys = Keys::drawn(keys, Draw::Uniform);
         let group = allowed(&keys, &format!("token bucket keyed uniform, {power} keys"), false);
-        let ours = bench.run(group.peer(keys.least()).on_threads(&[1]))?[0];
+        let ours = bench.run(group.peer(keys.least()).only_on(&[ONE]))?[0];
         let (least, smallest) = *first.get_or_insert((ours, power));
         if i + 1 == sizes.len() {
             let name = format!("token bucket keyed growth, {power} keys");
             let itself = format!("itself at {smallest} keys");
             let target = AtMost::times(3.0, &itself);
             let peer = [(itself.as_str(), least)];
-            bench.compare(&name, 1, Unit::Nanoseconds, ours, peer.into_iter(), Some(&target));
+            bench.compare(&name, ONE, Unit::Nanoseconds, ours, peer.into_iter(), &[target]);
         }
     }
     Ok(())
@@ -229,7 +230,7 @@ fn bytes(bench: &mut Bench) -> Result<()> {
             measured.push((peer, memory::in_children("ratelimit", peer)?));
         }
         let target = AtMost::exactly(32.0);
-        bench.compare(case, 1, Unit::Bytes, ours, measured.into_iter(), Some(&target));
+        bench.compare(case, ONE, Unit::Bytes, ours, measured.into_iter(), &[target]);
     }
     Ok(())
 }

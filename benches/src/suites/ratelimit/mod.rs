@@ -7,6 +7,7 @@ mod peers;
 use super::Suite;
 use crate::{
     bench::{Bench, Group},
+    on::{ONE, TWO},
     rounds::{Expect, Subject},
     row::AtMost,
 };
@@ -61,8 +62,8 @@ fn clocks() -> Group {
 }
 
 fn allowed() -> Group {
-    let targets = [(1, AtMost::times(1.05, "governor")), (2, AtMost::times(1.0, "governor"))];
-    let leased = [(1, AtMost::exactly(3.0)), (2, AtMost::exactly(3.0))];
+    let targets = [(ONE, AtMost::times(1.05, "governor")), (TWO, AtMost::times(1.0, "governor"))];
+    let leased = [(ONE, AtMost::exactly(3.0)), (TWO, AtMost::exactly(3.0))];
     let [ratelimit, ratelimit_by_our_clock] = peers::ratelimit();
     Group::new(Expect::Admitted)
         .ours(ours::token_bucket(), &targets)
@@ -82,7 +83,7 @@ fn allowed() -> Group {
 fn refused() -> Group {
     let target = AtMost::times(1.05, "governor");
     Group::new(Expect::Refused)
-        .ours(ours::refusing(), &[(1, target.clone()), (2, target)])
+        .ours(ours::refusing(), &[(ONE, target.clone()), (TWO, target)])
         .peer(peers::governor_refusing())
         .peer(peers::governor_refusing_and_asked_when())
         .peer(peers::leaky_bucket_refusing())
