@@ -49,7 +49,10 @@ impl<Fut: Future> Group<Fut> {
         cx: &mut Context<'_>,
     ) -> Poll<(usize, Result<Fut::Output, Panicked>)> {
         self.ready.watch(cx.waker());
-        while let Some(place) = self.ready.next() {
+        // Each once: a future that wakes itself has woken this task as well,
+        // which other tasks may precede.
+        for _ in 0..self.ready.len() {
+            let Some(place) = self.ready.next() else { break };
             let (slot, waker) = &mut self.places[place];
             // Woken after its end.
             let Some(future) = slot.as_mut().as_pin_mut() else { continue };

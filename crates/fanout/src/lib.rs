@@ -6,7 +6,10 @@ mod by_key;
 mod caught;
 mod error;
 mod ext;
+mod fan_in;
 mod fan_out;
+#[cfg(all(test, plimsoll_loom))]
+mod fed;
 mod group;
 mod load;
 mod local;
@@ -15,6 +18,7 @@ mod outlet;
 mod pool;
 mod race;
 mod ready;
+mod scatter;
 mod sync;
 mod work;
 
@@ -23,11 +27,16 @@ pub use crate::{
     by_key::ByKey,
     error::{Failure, Panicked},
     ext::FanOutExt,
+    fan_in::{
+        FanIn, FanInHandle, Gone, SourceId, WithSource, checked_fan_in_by_priority, fan_in,
+        fan_in_by_priority,
+    },
     fan_out::FanOut,
     load::LoadHandle,
     local::FanOutLocal,
     map::{checked_map, checked_try_map, map, try_map},
     race::{NoneSucceeded, first_ok, race},
+    scatter::{Branch, Ended, NotMet, Report, ScatterGather, Stragglers, Verdict, scatter_gather},
     work::{Blocking, Fallible, Plain, Work},
 };
 

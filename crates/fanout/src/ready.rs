@@ -36,9 +36,17 @@ impl Ready {
     /// Says who polls the members. To be called before [`next`](Self::next) says
     /// that there is none, so that a member that wakes after that is not missed.
     pub(crate) fn watch(&self, parent: &Waker) {
-        let parent = Some(parent.clone());
-        let before = mem::replace(&mut lock(&self.state).parent, parent);
-        drop(before);
+        let known = |of: &State| of.parent.as_ref().is_some_and(|known| known.will_wake(parent));
+        if !known(&lock(&self.state)) {
+            let parent = Some(parent.clone());
+            let before = mem::replace(&mut lock(&self.state).parent, parent);
+            drop(before);
+        }
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.state).woken.len()
     }
 
     /// The member that has waited longest.

@@ -1,0 +1,395 @@
+//! Named branches, of which some are enough.
+//!
+//! `tally` decides, `report` is what comes of it, and here it runs.
+
+mod report;
+mod tally;
+
+pub use self::report::{Branch, Ended, NotMet, Report, Verdict};
+use self::tally::Tally;
+use crate::{Answer, Failure, caught::caught_async};
+use plimsoll_core::ConfigError;
+use std::{collections::HashMap, fmt, pin::Pin, time::Duration};
+use tokio::{
+    task::{self, JoinSet},
+    time::{Instant, timeout_at},
+};
+
+/// Starts a [`ScatterGather`] without branches.
+///
+/// # Example
+///
+/// Two of three replicas are enough, within 50 ms:
+///
+/// ```
+/// use plimsoll_fanout::{Ended, scatter_gather};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// # async fn read(replica: u64) -> Result<&'static str, std::io::Error> {
+/// #     tokio::time::sleep(Duration::from_millis(10 * replica)).await;
+/// #     Ok("a row")
+/// # }
+/// let report = scatter_gather()
+///     .optional("a", read(1))
+///     .optional("b", read(2))
+///     .optional("c", read(300))
+///     .quorum(2)
+///     .deadline(Duration::from_millis(50))
+///     .run()
+///     .await;
+/// assert!(report.is_met());
+/// assert_eq!(report.elapsed(), Duration::from_millis(20));
+/// assert!(matches!(report.get("c").unwrap().ended, Ended::Cancelled));
+/// # }
+/// ```
+pub fn scatter_gather<T, E>() -> ScatterGather<T, E> {
+    ScatterGather {
+        branches: Vec::new(),
+        quorum: None,
+        deadline: None,
+        grace: Duration::ZERO,
+        at_once: usize::MAX,
+    }
+}
+
+/// Branches that run together, and how many of them are enough: see
+/// [`scatter_gather`].
+///
+/// Each runs in a task of its own. By default all are waited for, and it is
+/// enough if the required ones have answered.
+#[must_use = "nothing runs before `run`"]
+pub struct ScatterGather<T, E> {
+    branches: Vec<Planned<T, E>>,
+    quorum: Option<usize>,
+    deadline: Option<Duration>,
+    grace: Duration,
+    at_once: usize,
+}
+
+struct Planned<T, E> {
+    name: String,
+    required: bool,
+    work: Pin<Box<dyn Future<Output = Result<T, E>> + Send>>,
+}
+
+impl<T: Send + 'static, E: Send + 'static> ScatterGather<T, E> {
+    /// A branch without which nothing is met: if it fails, the rest is cut off.
+    pub fn required<F>(self, name: impl Into<String>, work: F) -> Self
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.branch(name.into(), true, Box::pin(work))
+    }
+
+    /// A branch that may fail.
+    pub fn optional<F>(self, name: impl Into<String>, work: F) -> Self
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.branch(name.into(), false, Box::pin(work))
+    }
+
+    fn branch(
+        mut self,
+        name: String,
+        required: bool,
+        work: Pin<Box<dyn Future<Output = Result<T, E>> + Send>>,
+    ) -> Self {
+        self.branches.push(Planned { name, required, work });
+        self
+    }
+
+    /// So many answers are enough, the required ones among them; then the rest is
+    /// cut off. When so many can no longer come, everything is.
+    ///
+    /// 0 asks for the required ones alone, and waits for no other.
+    pub fn quorum(mut self, answers: usize) -> Self {
+        self.quorum = Some(answers);
+        self
+    }
+
+    /// For all of it. What runs then is cut off, and is
+    /// [`TimedOut`](Ended::TimedOut). By default there is none.
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.deadline = Some(within);
+        self
+    }
+
+    /// So long, once it is met, more answers are welcome, but not past the
+    /// deadline. By default no time.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
+        self
+    }
+
+    /// Starts no more than so many at a time, in the order in which they were
+    /// named. By default all.
+    ///
+    /// # Panics
+    ///
+    /// When `branches` is 0; [`checked_at_once`](Self::checked_at_once) returns
+    /// the error.
+    #[track_caller]
+    pub fn at_once(self, branches: usize) -> Self {
+        match self.checked_at_once(branches) {
+            Ok(scatter) => scatter,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`at_once`](Self::at_once), for a number that comes from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `branches` is 0.
+    pub fn checked_at_once(mut self, branches: usize) -> Result<Self, ConfigError> {
+        if branches == 0 {
+            return Err(ConfigError::new("at once", branches, "at least 1"));
+        }
+        self.at_once = branches;
+        Ok(self)
+    }
+
+    /// Runs the branches until the verdict. What is cut off has ended when this
+    /// returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it aborts all branches.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with timers.
+    pub async fn run(self) -> Report<T, E> {
+        let mut run = Run::new(self);
+        run.until_verdict().await;
+        run.running.abort_all();
+        while run.join_next().await {}
+        run.report
+    }
+
+    /// Runs the branches until the verdict, and hands out those that still run
+    /// once it is met: replicas that should get the write as well, say.
+    ///
+    /// If it is not met, they are cut off, as [`run`](Self::run) does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it aborts all branches.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with timers.
+    pub async fn run_keeping_stragglers(self) -> (Report<T, E>, Stragglers<T, E>) {
+        let mut run = Run::new(self);
+        run.until_verdict().await;
+        if !run.report.is_met() {
+            run.running.abort_all();
+            while run.join_next().await {}
+        }
+        run.into_stragglers()
+    }
+}
+
+impl<T, E> fmt::Debug for ScatterGather<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScatterGather")
+            .field("branches", &self.branches.len())
+            .field("quorum", &self.quorum)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A scatter under way.
+struct Run<T, E> {
+    planned: std::vec::IntoIter<Planned<T, E>>,
+    running: JoinSet<(usize, Answer<T, E>)>,
+    /// By the task, the branch's number, and when it started.
+    started: HashMap<task::Id, (usize, Instant)>,
+    tally: Tally,
+    report: Report<T, E>,
+    begun: Instant,
+    deadline: Option<Instant>,
+    grace: Duration,
+    at_once: usize,
+}
+
+impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
+    fn new(scatter: ScatterGather<T, E>) -> Self {
+        let ScatterGather { branches, quorum, deadline, grace, at_once } = scatter;
+        let begun = Instant::now();
+        let required = branches.iter().filter(|branch| branch.required).count();
+        let tally = Tally::new(quorum, branches.len(), required);
+        let not_started = branches.iter().map(|Planned { name, required, .. }| Branch {
+            name: name.clone(),
+            required: *required,
+            ended: Ended::NotStarted,
+            elapsed: Duration::ZERO,
+        });
+        let report = Report {
+            branches: not_started.collect(),
+            verdict: Verdict::TimedOut,
+            elapsed: Duration::ZERO,
+        };
+        Self {
+            planned: branches.into_iter(),
+            running: JoinSet::new(),
+            started: HashMap::new(),
+            tally,
+            report,
+            begun,
+            // One that is too far off to be told never comes.
+            deadline: deadline.and_then(|within| begun.checked_add(within)),
+            grace,
+            at_once,
+        }
+    }
+
+    /// Starts what may run.
+    fn fill(&mut self) {
+        while self.running.len() < self.at_once {
+            let number = self.report.branches.len() - self.planned.len();
+            let Some(Planned { work, .. }) = self.planned.next() else { return };
+            let work = async move {
+                match caught_async(work).await {
+                    Ok(result) => (number, result.map_err(Failure::Failed)),
+                    Err(panic) => (number, Err(Failure::Panicked(panic))),
+                }
+            };
+            let task = self.running.spawn(work).id();
+            self.started.insert(task, (number, Instant::now()));
+            // What the verdict finds running, unless something else is said.
+            self.report.branches[number].ended = Ended::Cancelled;
+        }
+    }
+
+    /// Waits for the end of one, and writes it down. `false` if none runs.
+    async fn join_next(&mut self) -> bool {
+        let Some(joined) = self.running.join_next_with_id().await else { return false };
+        let (task, ended) = match joined {
+            Ok((task, (_, result))) => (task, Some(Ended::from(result))),
+            Err(cut_off) => (cut_off.id(), None), // what is written down stays
+        };
+        if let Some((number, start)) = self.started.remove(&task) {
+            let branch = &mut self.report.branches[number];
+            branch.elapsed = start.elapsed();
+            let ok = ended.as_ref().is_some_and(Ended::is_ok);
+            if let Some(ended) = ended {
+                branch.ended = ended;
+            }
+            self.tally.ended(branch.required, ok);
+        }
+        true
+    }
+
+    async fn until_verdict(&mut self) {
+        let verdict = loop {
+            if let Some(verdict) = self.tally.verdict() {
+                break verdict;
+            }
+            self.fill();
+            if !self.join_until(self.deadline).await {
+                self.mark(|| Ended::TimedOut);
+                break self.tally.at_deadline();
+            }
+        };
+        self.report.verdict = verdict;
+        if verdict == Verdict::Met && !self.grace.is_zero() {
+            let until = Instant::now().checked_add(self.grace);
+            let until = [until, self.deadline].into_iter().flatten().min();
+            loop {
+                self.fill();
+                if self.running.is_empty() || !self.join_until(until).await {
+                    break;
+                }
+            }
+        }
+        self.report.elapsed = self.begun.elapsed();
+    }
+
+    /// Waits for the end of one, `false` if that does not come in time.
+    async fn join_until(&mut self, until: Option<Instant>) -> bool {
+        match until {
+            Some(until) => timeout_at(until, self.join_next()).await.is_ok(),
+            None => self.join_next().await,
+        }
+    }
+
+    /// Writes down of those that run what becomes of them.
+    fn mark(&mut self, ended: impl Fn() -> Ended<T, E>) {
+        for (number, _) in self.started.values() {
+            self.report.branches[*number].ended = ended();
+        }
+    }
+
+    fn into_stragglers(mut self) -> (Report<T, E>, Stragglers<T, E>) {
+        for (number, start) in self.started.values() {
+            self.report.branches[*number].elapsed = start.elapsed();
+        }
+        self.mark(|| Ended::Straggling);
+        let names = self.report.branches.iter().map(|branch| branch.name.clone()).collect();
+        (self.report, Stragglers { running: self.running, names })
+    }
+}
+
+/// Branches that run after the verdict. Dropped, it aborts them.
+pub struct Stragglers<T, E> {
+    running: JoinSet<(usize, Answer<T, E>)>,
+    names: Vec<String>,
+}
+
+impl<T: Send + 'static, E: Send + 'static> Stragglers<T, E> {
+    /// How many run.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Whether none runs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// The next that ends, and its name; `None` when all have.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it loses nothing.
+    pub async fn next(&mut self) -> Option<(String, Result<T, Failure<E>>)> {
+        loop {
+            // One that was cut off by its runtime has no number.
+            if let Ok((number, result)) = self.running.join_next().await? {
+                return Some((std::mem::take(&mut self.names[number]), result));
+            }
+        }
+    }
+
+    /// Waits for all, but no longer than `within`, and aborts the rest. Returns
+    /// how many that were.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it aborts all.
+    pub async fn finish(mut self, within: Duration) -> usize {
+        match Instant::now().checked_add(within) {
+            Some(until) => {
+                let all = async { while self.running.join_next().await.is_some() {} };
+                let _ = timeout_at(until, all).await; // the rest is counted below
+            }
+            None => while self.running.join_next().await.is_some() {},
+        }
+        let left = self.running.len();
+        self.running.shutdown().await;
+        left
+    }
+}
+
+impl<T, E> fmt::Debug for Stragglers<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stragglers").field("running", &self.running.len()).finish_non_exhaustive()
+    }
+}
