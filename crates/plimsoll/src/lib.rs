@@ -6,10 +6,14 @@ pub use plimsoll_batch as batch;
 #[cfg(feature = "channel")]
 pub use plimsoll_channel as channel;
 pub use plimsoll_core as core;
+#[cfg(feature = "fanout")]
+pub use plimsoll_fanout as fanout;
 #[cfg(feature = "keyed")]
 pub use plimsoll_keyed as keyed;
 #[cfg(feature = "metered")]
 pub use plimsoll_metered as metered;
+#[cfg(feature = "pipeline")]
+pub use plimsoll_pipeline as pipeline;
 #[cfg(feature = "ratelimit")]
 pub use plimsoll_ratelimit as ratelimit;
 #[cfg(feature = "tower")]

@@ -65,6 +65,13 @@ fn batch_brings_a_runtime() {
 }
 
 #[test]
+fn pipeline_and_fanout_bring_a_runtime_and_its_tokens() {
+    brings("pipeline", &["channel", "core", "pipeline", "wait"], &["tokio"]);
+    assert!(packages("indicatif").contains("indicatif"));
+    brings("fanout", &["core", "fanout"], &["tokio"]);
+}
+
+#[test]
 fn channel_brings_no_runtime() {
     brings("channel", &["channel", "core", "wait"], &[]);
 }
