@@ -17,6 +17,28 @@ use tokio::task::JoinSet;
 pub(crate) const WINDOW: usize = 1024;
 
 /// Why an item that asked a gate has no result.
+///
+/// # Example
+///
+/// ```
+/// use futures::{StreamExt, stream};
+/// use plimsoll_core::testing::Places;
+/// use plimsoll_fanout::{BoundedError, Failure, FanOutExt};
+/// use std::sync::Arc;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let gate = Arc::new(Places::new(2)); // lets two in, and nobody wait
+/// let mut results = stream::iter(["a", "b", "c"])
+///     .bounded_fan_out(gate, |name| async move { Ok::<_, std::io::Error>(name) })
+///     .ordered();
+/// assert_eq!(results.next().await.unwrap().unwrap(), "a");
+/// assert_eq!(results.next().await.unwrap().unwrap(), "b");
+/// let refused = results.next().await.unwrap().unwrap_err();
+/// let Failure::Failed(BoundedError::Refused { item, why }) = refused else { panic!() };
+/// assert_eq!((item, why.gate()), ("c", "places"));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoundedError<T, E> {
     /// The gate refused it: the work did not run, and here the item is.

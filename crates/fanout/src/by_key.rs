@@ -20,6 +20,26 @@ const LINE: usize = 16;
 
 /// An async function, and the key of an item: see
 /// [`fan_out_by_key`](crate::FanOutExt::fan_out_by_key).
+///
+/// # Example
+///
+/// ```
+/// use futures::{StreamExt, stream};
+/// use plimsoll_fanout::FanOutExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let payments = [("ann", 5), ("bob", 7), ("ann", -3)];
+/// let booked = stream::iter(payments).fan_out_by_key(
+///     4,
+///     |(account, _)| *account,
+///     |(account, amount)| async move { (account, amount) }, // never two of Ann's at once
+/// );
+/// let booked: Vec<_> = booked.map(Result::unwrap).collect().await;
+/// let of_ann: Vec<_> = booked.iter().filter(|(account, _)| *account == "ann").collect();
+/// assert_eq!(of_ann, [&("ann", 5), &("ann", -3)]);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ByKey<K, F> {
     key: K,

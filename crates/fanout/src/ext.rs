@@ -174,21 +174,6 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// When `n` is 0; [`checked_fan_out_blocking`](Self::checked_fan_out_blocking)
     /// returns the error.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use futures::{StreamExt, stream};
-    /// use plimsoll_fanout::FanOutExt;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let manifests = stream::iter(["Cargo.toml", "no such file"]);
-    /// let read = manifests.fan_out_blocking(2, |path| std::fs::read(path)).ordered();
-    /// let read: Vec<_> = read.map(|result| result.unwrap().is_ok()).collect().await;
-    /// assert_eq!(read, [true, false]);
-    /// # }
-    /// ```
     #[track_caller]
     fn fan_out_blocking<U, F>(self, n: usize, work: F) -> FanOut<Self, Blocking<F>>
     where
@@ -300,26 +285,6 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// When `n` is 0; [`checked_fan_out_by_key`](Self::checked_fan_out_by_key)
     /// returns the error.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use futures::{StreamExt, stream};
-    /// use plimsoll_fanout::FanOutExt;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let payments = [("ann", 5), ("bob", 7), ("ann", -3)];
-    /// let booked = stream::iter(payments).fan_out_by_key(
-    ///     4,
-    ///     |(account, _)| *account,
-    ///     |(account, amount)| async move { (account, amount) }, // never two of Ann's at once
-    /// );
-    /// let booked: Vec<_> = booked.map(Result::unwrap).collect().await;
-    /// let of_ann: Vec<_> = booked.iter().filter(|(account, _)| *account == "ann").collect();
-    /// assert_eq!(of_ann, [&("ann", 5), &("ann", -3)]);
-    /// # }
-    /// ```
     #[track_caller]
     fn fan_out_by_key<Q, K, F, Fut>(self, n: usize, key: K, work: F) -> FanOut<Self, ByKey<K, F>>
     where
@@ -375,28 +340,6 @@ pub trait FanOutExt: Stream + Sized {
     /// it is lost.
     ///
     /// The [`window`](FanOut::window) is 1,024 unless it is set.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use futures::{StreamExt, stream};
-    /// use plimsoll_core::testing::Places;
-    /// use plimsoll_fanout::{BoundedError, Failure, FanOutExt};
-    /// use std::sync::Arc;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let gate = Arc::new(Places::new(2)); // lets two in, and nobody wait
-    /// let mut results = stream::iter(["a", "b", "c"])
-    ///     .bounded_fan_out(gate, |name| async move { Ok::<_, std::io::Error>(name) })
-    ///     .ordered();
-    /// assert_eq!(results.next().await.unwrap().unwrap(), "a");
-    /// assert_eq!(results.next().await.unwrap().unwrap(), "b");
-    /// let refused = results.next().await.unwrap().unwrap_err();
-    /// let Failure::Failed(BoundedError::Refused { item, why }) = refused else { panic!() };
-    /// assert_eq!((item, why.gate()), ("c", "places"));
-    /// # }
-    /// ```
     #[expect(clippy::type_complexity, reason = "spelt out, so that it can be named")]
     fn bounded_fan_out<U, E, G, F, Fut>(
         self,

@@ -92,6 +92,21 @@ where
 
 /// A function that blocks: see
 /// [`fan_out_blocking`](crate::FanOutExt::fan_out_blocking).
+///
+/// # Example
+///
+/// ```
+/// use futures::{StreamExt, stream};
+/// use plimsoll_fanout::FanOutExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let manifests = stream::iter(["Cargo.toml", "no such file"]);
+/// let read = manifests.fan_out_blocking(2, |path| std::fs::read(path)).ordered();
+/// let read: Vec<_> = read.map(|result| result.unwrap().is_ok()).collect().await;
+/// assert_eq!(read, [true, false]);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Blocking<F>(pub(crate) Arc<F>);
 
