@@ -24,6 +24,6 @@ pub enum Emitted {
 }
 
 impl Emitted {
-    /// How many there are.
-    pub(crate) const ALL: usize = 8;
+    /// How many there are: `Ended` is the last.
+    pub(crate) const ALL: usize = Self::Ended as usize + 1;
 }

@@ -200,9 +200,8 @@ fn callers_are_woken_though_the_task_that_wakes_them_is_dropped() {
     });
 }
 
-/// The task waits while a thread answers and ends: it wakes the caller, or the
-/// end does, and the task ends. Turns red when `ring` does not wake the task and
-/// `end` does not help, and when `end` does not wake the task.
+/// The task waits while a thread answers and ends: it wakes the caller, and it
+/// ends. Turns red when `ring` does not wake it, and when `end` does not.
 ///
 /// Two preemptions: a whole search did not end in two minutes.
 #[test]
@@ -233,8 +232,8 @@ fn the_task_that_wakes_ends_with_the_thread() {
                 teller.ring();
             }
         });
-        teller.end();
         assert_eq!(caller.join().unwrap(), Ok(1));
+        teller.end();
         task.join().unwrap();
     });
 }

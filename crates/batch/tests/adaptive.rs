@@ -65,6 +65,31 @@ async fn idle_traffic_pays_no_delay_and_load_batches_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_all_flushes_are_busy_batches_fill_up_and_then_callers_wait() {
+    let ledger = Ledger::default();
+    let batcher = slow(&ledger).max_size(3).queue(6).max_wait(MS);
+    batcher.push(0).await.expect("open");
+    sleep(2 * MS).await; // in flight
+    for n in 1..=6 {
+        batcher.push(n).await.expect("open");
+        sleep(MS).await; // their time passes, and there is nobody to flush them
+    }
+    assert!(batcher.try_push(7).is_err());
+    assert_eq!(batcher.drain().await, Ok(()));
+    assert_eq!(ledger.batches(), [vec![0], vec![1, 2, 3], vec![4, 5, 6]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_comes_before_its_flush_has_returned() {
+    let batcher = slow(&Ledger::default());
+    let mut reply = batcher.try_submit(1).expect("open");
+    sleep(9 * MS).await;
+    assert!(poll!(&mut reply).is_pending());
+    sleep(MS).await;
+    assert_eq!(poll!(&mut reply), std::task::Poll::Ready(Ok(())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn flush_waits_for_what_was_accepted_before_it_and_for_nothing_else() {
     let ledger = Ledger::default();
     let batcher = slow(&ledger).max_wait(3_600_000 * MS).max_size(3);
