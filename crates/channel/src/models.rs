@@ -201,8 +201,8 @@ fn an_item_sent_to_a_receiver_that_goes_is_dropped_once() {
 
 /// Chunks pass in order through fewer places than they have items, and the room
 /// taken is never more than there is. Turns red when a chunk keeps its room,
-/// when it returns it twice, and when the rest of a deque waits without having
-/// joined the line.
+/// when it returns it twice, when its quick way back does not look for a sender,
+/// and when the rest of a deque waits without having joined the line.
 #[test]
 fn send_all_and_recv_chunk_meet() {
     search_whole(|| {
@@ -215,6 +215,49 @@ fn send_all_and_recv_chunk_meet() {
         assert_eq!(all, [0, 1, 2]);
         sender.join().unwrap().unwrap();
         assert_eq!((rx.stats().load, rx.stats().high_water <= 2), (0, true));
+    });
+}
+
+/// A deque for which there is room wakes who waits for it. Turns red when the quick
+/// way in does not look for a receiver.
+#[test]
+fn a_deque_that_fits_wakes_a_receiver() {
+    search_whole(|| {
+        let (tx, mut rx) = bounded(2);
+        let sender = spawn(move || {
+            block_on(tx.send_all(&mut VecDeque::from([0, 1]))).unwrap();
+            tx // Nothing but the items wakes the receiver.
+        });
+        let mut items = VecDeque::new();
+        assert_eq!(block_on(rx.recv_chunk(&mut items, 2)).unwrap().len(), 2);
+        sender.join().unwrap();
+    });
+}
+
+/// A chunk is taken while an item is promised to another receiver: it is none of
+/// the chunk's. Turns red when the quick way out does not leave those items alone.
+#[test]
+fn an_item_promised_to_a_recv_is_in_nobody_elses_chunk() {
+    search(|| {
+        let (tx, rx) = bounded(1);
+        let waits = {
+            let mut rx = rx.clone();
+            spawn(move || block_on(rx.recv()))
+        };
+        let takes = {
+            let mut rx = rx;
+            spawn(move || {
+                let mut items = VecDeque::new();
+                poll(pin!(rx.recv_chunk(&mut items, 1))).is_ready()
+            })
+        };
+        tx.try_send(7).unwrap();
+        let taken = takes.join().unwrap();
+        // Nothing but a second item can wake the one who waits.
+        if taken {
+            tx.try_send(8).unwrap();
+        }
+        assert_eq!(waits.join().unwrap(), Some(if taken { 8 } else { 7 }));
     });
 }
 

@@ -52,6 +52,21 @@ fn an_empty_deque_is_sent_at_once() {
 }
 
 #[test]
+fn the_room_of_a_chunk_is_given_to_no_send_by_any_way_in() {
+    let (tx, mut rx) = bounded(2);
+    assert!(poll(pin!(tx.send_all(&mut VecDeque::from([1, 2])))).is_ready());
+    let mut into = VecDeque::new();
+    let Poll::Ready(Some(chunk)) = poll(pin!(rx.recv_chunk(&mut into, 2))) else {
+        panic!("two are there")
+    };
+    assert!(poll(pin!(tx.send(3))).is_pending());
+    assert!(poll(pin!(tx.send_all(&mut VecDeque::from([3])))).is_pending());
+    assert_eq!(tx.try_send(3), Err(TrySendError::Full(3)));
+    drop(chunk);
+    assert!(poll(pin!(tx.send(3))).is_ready());
+}
+
+#[test]
 fn whole_deques_are_swapped_and_not_copied() {
     let (tx, mut rx) = bounded(100);
     let mut items: VecDeque<u32> = (0..100).collect();
