@@ -10,7 +10,12 @@ use crate::{
 };
 use futures_core::Stream;
 use plimsoll_core::{Admit, Gate, Outcome, Permit, Rejected};
-use std::{error, fmt, pin::Pin, sync::Arc};
+use std::{
+    error, fmt,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 use tokio::task::JoinSet;
 
 /// How many items may be pulled and not yet yielded, by default.
@@ -163,7 +168,7 @@ async fn admit<S, T, U, E, G, F, J, Fut>(
     // Aborted with this task. The pool lets it go only when all have ended.
     let mut tasks = JoinSet::new();
     while let Some(mut hand) = leave.0.pull(0).await {
-        while tasks.try_join_next().is_some() {}
+        reap(&mut tasks);
         let Some(item) = hand.next() else { continue };
         match caught_async(work.gate.enter(&item)).await {
             Ok(Ok(ticket)) => {
@@ -180,6 +185,12 @@ async fn admit<S, T, U, E, G, F, J, Fut>(
             }
         }
     }
+}
+
+/// Forgets the tasks that have ended, so that the set holds those that run.
+fn reap(tasks: &mut JoinSet<()>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Some(_)) = pin!(tasks.join_next()).poll(&mut cx) {}
 }
 
 async fn run<S, T, U, E, G, F, J, Fut>(

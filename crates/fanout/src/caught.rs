@@ -28,6 +28,8 @@ pub(crate) async fn caught_async<F: Future>(future: F) -> Result<F::Output, Pani
 }
 
 /// Polls once.
-pub(crate) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+pub(crate) fn poll_once<F: Future>(
+    mut future: Pin<&mut F>,
+) -> impl Future<Output = Poll<F::Output>> {
+    poll_fn(move |cx| Poll::Ready(future.as_mut().poll(cx)))
 }

@@ -70,7 +70,8 @@ pub enum Failure<E = Infallible> {
     Failed(E),
     /// The work panicked, in the function or in its future.
     Panicked(Panicked),
-    /// The work was cut off: its runtime was shut down.
+    /// The work was cut off: its runtime was shut down. One more of these stands
+    /// for what the source still had then.
     Cancelled,
 }
 

@@ -60,6 +60,37 @@ async fn a_million_cheap_items_come_once_each_on_two_threads() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn items_of_all_kinds_come_once_each_on_several_threads() {
+    for ordered in [false, true] {
+        let (tx, source) = mpsc::channel(64);
+        let feed = stream::iter((0..30_000_u64).map(Ok)).forward(tx);
+        let feed = tokio::spawn(feed);
+        let work = |n| async move {
+            match n % 100 {
+                0..5 => tokio::task::yield_now().await,
+                5 if n % 1_000 == 5 => sleep(MS).await,
+                6 => return Err(n),
+                _ => {}
+            }
+            Ok(n)
+        };
+        let results = source.fan_out(8, work).window(200);
+        let results = if ordered { results.ordered() } else { results };
+        let mut results: Vec<_> = results
+            .map(|result| match result.unwrap() {
+                Ok(n) | Err(n) => n,
+            })
+            .collect()
+            .await;
+        feed.await.unwrap().unwrap();
+        if !ordered {
+            results.sort_unstable();
+        }
+        assert!(results.into_iter().eq(0..30_000));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn workers_go_on_while_the_consumer_is_busy() {
     let done = Count::default();

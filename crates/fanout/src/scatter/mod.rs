@@ -9,9 +9,9 @@ pub use self::report::{Branch, Ended, NotMet, Report, Verdict};
 use self::tally::Tally;
 use crate::{Answer, Failure, caught::caught_async};
 use plimsoll_core::ConfigError;
-use std::{collections::HashMap, fmt, pin::Pin, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 use tokio::{
-    task::{self, JoinSet},
+    task::JoinSet,
     time::{Instant, timeout_at},
 };
 
@@ -165,8 +165,7 @@ impl<T: Send + 'static, E: Send + 'static> ScatterGather<T, E> {
     pub async fn run(self) -> Report<T, E> {
         let mut run = Run::new(self);
         run.until_verdict().await;
-        run.running.abort_all();
-        while run.join_next().await {}
+        run.cut_off().await;
         run.report
     }
 
@@ -186,8 +185,7 @@ impl<T: Send + 'static, E: Send + 'static> ScatterGather<T, E> {
         let mut run = Run::new(self);
         run.until_verdict().await;
         if !run.report.is_met() {
-            run.running.abort_all();
-            while run.join_next().await {}
+            run.cut_off().await;
         }
         run.into_stragglers()
     }
@@ -207,8 +205,8 @@ impl<T, E> fmt::Debug for ScatterGather<T, E> {
 struct Run<T, E> {
     planned: std::vec::IntoIter<Planned<T, E>>,
     running: JoinSet<(usize, Answer<T, E>)>,
-    /// By the task, the branch's number, and when it started.
-    started: HashMap<task::Id, (usize, Instant)>,
+    /// By the branch's number, when it started, until it has ended.
+    started: Vec<Option<Instant>>,
     tally: Tally,
     report: Report<T, E>,
     begun: Instant,
@@ -229,6 +227,7 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
             ended: Ended::NotStarted,
             elapsed: Duration::ZERO,
         });
+        let started = vec![None; branches.len()];
         let report = Report {
             branches: not_started.collect(),
             verdict: Verdict::TimedOut,
@@ -237,7 +236,7 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
         Self {
             planned: branches.into_iter(),
             running: JoinSet::new(),
-            started: HashMap::new(),
+            started,
             tally,
             report,
             begun,
@@ -259,40 +258,52 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
                     Err(panic) => (number, Err(Failure::Panicked(panic))),
                 }
             };
-            let task = self.running.spawn(work).id();
-            self.started.insert(task, (number, Instant::now()));
-            // What the verdict finds running, unless something else is said.
-            self.report.branches[number].ended = Ended::Cancelled;
+            self.running.spawn(work);
+            self.started[number] = Some(Instant::now());
         }
     }
 
     /// Waits for the end of one, and writes it down. `false` if none runs.
     async fn join_next(&mut self) -> bool {
-        let Some(joined) = self.running.join_next_with_id().await else { return false };
-        let (task, ended) = match joined {
-            Ok((task, (_, result))) => (task, Some(Ended::from(result))),
-            Err(cut_off) => (cut_off.id(), None), // what is written down stays
-        };
-        if let Some((number, start)) = self.started.remove(&task) {
-            let branch = &mut self.report.branches[number];
-            branch.elapsed = start.elapsed();
-            let ok = ended.as_ref().is_some_and(Ended::is_ok);
-            if let Some(ended) = ended {
-                branch.ended = ended;
+        match self.running.join_next().await {
+            None => return false,
+            Some(Err(_)) => {} // cut off: what is written down stays
+            Some(Ok((number, result))) => {
+                let branch = &mut self.report.branches[number];
+                branch.elapsed =
+                    self.started[number].take().map_or(Duration::ZERO, |s| s.elapsed());
+                branch.ended = result.into();
+                self.tally.ended(branch.required, branch.ended.is_ok());
             }
-            self.tally.ended(branch.required, ok);
         }
         true
     }
 
+    /// Aborts what runs, and waits until it has ended.
+    async fn cut_off(&mut self) {
+        self.running.abort_all();
+        while self.join_next().await {}
+    }
+
+    /// Writes down how long those that run have, and what becomes of them.
+    fn write_down(&mut self, ended: fn() -> Ended<T, E>) {
+        for (branch, started) in self.report.branches.iter_mut().zip(&self.started) {
+            if let Some(started) = started {
+                branch.elapsed = started.elapsed();
+                branch.ended = ended();
+            }
+        }
+    }
+
     async fn until_verdict(&mut self) {
+        let mut timed_out = false;
         let verdict = loop {
             if let Some(verdict) = self.tally.verdict() {
                 break verdict;
             }
             self.fill();
             if !self.join_until(self.deadline).await {
-                self.mark(|| Ended::TimedOut);
+                timed_out = true;
                 break self.tally.at_deadline();
             }
         };
@@ -308,6 +319,7 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
             }
         }
         self.report.elapsed = self.begun.elapsed();
+        self.write_down(if timed_out { || Ended::TimedOut } else { || Ended::Cancelled });
     }
 
     /// Waits for the end of one, `false` if that does not come in time.
@@ -318,18 +330,8 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
         }
     }
 
-    /// Writes down of those that run what becomes of them.
-    fn mark(&mut self, ended: impl Fn() -> Ended<T, E>) {
-        for (number, _) in self.started.values() {
-            self.report.branches[*number].ended = ended();
-        }
-    }
-
     fn into_stragglers(mut self) -> (Report<T, E>, Stragglers<T, E>) {
-        for (number, start) in self.started.values() {
-            self.report.branches[*number].elapsed = start.elapsed();
-        }
-        self.mark(|| Ended::Straggling);
+        self.write_down(|| Ended::Straggling);
         let names = self.report.branches.iter().map(|branch| branch.name.clone()).collect();
         (self.report, Stragglers { running: self.running, names })
     }
