@@ -18,7 +18,6 @@ use std::{
     pin::{Pin, pin},
     task::{Context, Poll},
 };
-use tokio_util::sync::CancellationToken;
 
 /// A source of items.
 pub trait Feed: Send + 'static {
@@ -158,36 +157,38 @@ pub(crate) async fn pour<F: Feed>(
     mut feed: F,
     outlet: Outlet<F::Item, F::Mark>,
     control: Control,
-    stop: CancellationToken,
 ) -> Result<(), Fatal> {
     let registry = &control.registry;
     let slot = &control.meter.slots[control.worker];
     let place = Place { slot, ledger: &registry.ledger };
     let mut watch = Stopwatch::start(slot, &**registry.clock());
     let mut pace = Pace::new();
+    // No more than the queue can take at once: it takes a whole deque as it is.
+    let room = outlet.room();
     let mut done = outlet.done();
     let mut taken = VecDeque::new();
-    let mut stopped = pin!(stop.cancelled());
+    let mut stopped = pin!(registry.stopped.cancelled());
     let mut stopping = false;
-    // Listens at all times: also while there is no room for what was taken.
-    let mut may_go_on = |cx: &mut Context<'_>, feed: &mut F| {
-        if !stopping && stopped.as_mut().poll(cx).is_ready() {
-            stopping = true;
-            return feed.stop();
-        }
-        true
+    // Listens at all times, also while there is no room for what was taken.
+    // Whoever has to wait is woken by the signal; the flag costs less to look at.
+    let mut is_told_to_stop = |cx: &mut Context<'_>, waits: bool| {
+        let told = registry.is_stopping() || (waits && stopped.as_mut().poll(cx).is_ready());
+        told && !std::mem::replace(&mut stopping, true)
     };
     let mut more = true;
     while more {
         let began = watch.at();
         let mut waited = false;
         let take = poll_fn(|cx| {
-            if !may_go_on(cx, &mut feed) {
-                return Poll::Ready(false);
+            loop {
+                if is_told_to_stop(cx, waited) && !feed.stop() {
+                    return Poll::Ready(false);
+                }
+                let poll = feed.poll_feed(cx, pace.size().min(room), &mut taken);
+                if poll.is_ready() || std::mem::replace(&mut waited, true) {
+                    return poll;
+                }
             }
-            let poll = feed.poll_feed(cx, pace.size(), &mut taken);
-            waited |= poll.is_pending();
-            poll
         });
         more = watch.wait(What::Busy, take).await;
         let items = taken.len();
@@ -198,8 +199,11 @@ pub(crate) async fn pour<F: Feed>(
         pace.took(items, now.since(began), waited);
         let mut hand_over = pin!(outlet.hand_over(&mut done, &place));
         let handing_over = poll_fn(|cx| {
-            more &= may_go_on(cx, &mut feed);
-            hand_over.as_mut().poll(cx)
+            let poll = hand_over.as_mut().poll(cx);
+            if is_told_to_stop(cx, poll.is_pending()) {
+                more &= feed.stop();
+            }
+            poll
         });
         if watch.wait(What::Blocked, handing_over).await.is_err() {
             return Ok(());

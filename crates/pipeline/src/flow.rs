@@ -143,8 +143,7 @@ impl<F: Feed> Parts for Source<F> {
     fn launch(self, crew: &mut Crew, then: Then) -> Vec<Receiver<Item<F::Item, F::Mark>>> {
         let hops = Hops::new(&self.settings, 1, then);
         let control = crew.single("source".into(), Vec::new());
-        let stop = crew.registry.stop.clone();
-        crew.spawn(&control, pour(self.feed, hops.outlet(0), control.clone(), stop));
+        crew.spawn(&control, pour(self.feed, hops.outlet(0), control.clone()));
         hops.receivers
     }
 

@@ -6,6 +6,7 @@ use crate::{
     stats::{Place, Slot, Tally},
 };
 use plimsoll_channel::{Closed, Sender};
+use plimsoll_core::Load;
 use std::{collections::VecDeque, mem, sync::Arc};
 
 /// The way out of a worker.
@@ -63,11 +64,19 @@ impl<T, M: Mark> Done<T, M> {
     }
 }
 
-impl<T, M: Mark> Outlet<T, M> {
+impl<T: Send, M: Mark> Outlet<T, M> {
     /// Where what is done gathers before it goes here.
     pub(crate) fn done(&self) -> Done<T, M> {
         let is_end = matches!(self, Self::End);
         Done { results: VecDeque::new(), is_end, at: 0, items: 0 }
+    }
+
+    /// How many results can be handed over at once.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            Self::On(tx) | Self::InOrder(tx, _) => tx.capacity().unwrap_or(usize::MAX),
+            Self::End => usize::MAX,
+        }
     }
 
     /// Hands over what is done, waiting for room where there is none.

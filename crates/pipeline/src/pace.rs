@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The most items in a chunk: more buys nothing, and each is one more that a
 /// worker holds beyond the bound of its queue.
-pub(crate) const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = 1024;
 /// A chunk that takes less may grow.
 const QUICK: Duration = Duration::from_micros(20);
 /// A chunk that takes longer must shrink.

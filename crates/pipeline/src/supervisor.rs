@@ -134,7 +134,7 @@ impl Supervisor {
         let watch = extras.watchdog.as_ref().map(|dog| Ticker::new(dog.after.max(GRAIN) / 2));
         Self {
             asked: token.map(|token| Box::pin(token.cancelled_owned())),
-            stopped: Some(Box::pin(registry.stop.clone().cancelled_owned())),
+            stopped: Some(Box::pin(registry.stopped.clone().cancelled_owned())),
             #[cfg(feature = "indicatif")]
             paint: extras.progress.as_ref().map(|_| Ticker::new(PAINT)),
             crew,
@@ -157,7 +157,7 @@ impl Supervisor {
         if let Some(asked) = &mut self.asked {
             if asked.as_mut().poll(cx).is_ready() {
                 self.asked = None;
-                self.registry.stop.cancel();
+                self.registry.stop();
             }
         }
         if let Some(stopped) = &mut self.stopped {
@@ -178,7 +178,7 @@ impl Supervisor {
                         self.cause = Some(cause);
                     }
                     self.crew.cut_before(stage);
-                    self.registry.stop.cancel();
+                    self.registry.stop();
                     cx.waker().wake_by_ref(); // for the deadline
                 }
             }

@@ -24,8 +24,10 @@ pub(crate) struct Registry {
     over: AtomicBool,
     /// How many items the source will give, where it knows.
     pub(crate) expected: OnceLock<u64>,
-    /// Sources stop.
-    pub(crate) stop: CancellationToken,
+    /// Sources stop: a flag for those who are busy, and then a signal for those
+    /// who wait.
+    stopping: AtomicBool,
+    pub(crate) stopped: CancellationToken,
     /// The run is over, or will never be.
     pub(crate) done: CancellationToken,
 }
@@ -40,7 +42,8 @@ impl Registry {
             ended: AtomicU64::new(0),
             over: AtomicBool::new(false),
             expected: OnceLock::new(),
-            stop: CancellationToken::new(),
+            stopping: AtomicBool::new(false),
+            stopped: CancellationToken::new(),
             done: CancellationToken::new(),
         }
     }
@@ -52,6 +55,17 @@ impl Registry {
     /// Only before the first reading.
     pub(crate) fn set_clock(&self, clock: Arc<dyn Clock>) {
         let _ = self.clock.set(clock);
+    }
+
+    /// Tells sources to stop.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+        self.stopped.cancel();
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 
     pub(crate) fn start(&self) {
@@ -183,7 +197,7 @@ impl Drain for Drainer {
     /// Stops the source, and waits until what is inside has been finished, or
     /// the run has failed, was cut off, or was dropped.
     async fn drain(&self) -> Result<(), DrainError> {
-        self.0.stop.cancel();
+        self.0.stop();
         self.0.done.cancelled().await;
         let report = self.0.report();
         match report.dropped + report.failed {
