@@ -10,6 +10,7 @@ use std::{
 };
 
 /// The room of items that were taken in a chunk.
+#[derive(Default)]
 pub(crate) struct Hold {
     /// How many items were taken in chunks before.
     first: u64,
@@ -22,8 +23,13 @@ pub(crate) struct Hold {
 
 impl Hold {
     #[inline]
-    pub(crate) fn new(first: u64, items: usize, weights: Option<VecDeque<usize>>) -> Self {
-        Self { first, items, weights, due: items / 2 }
+    pub(crate) fn set(&mut self, first: u64, items: usize) {
+        (self.first, self.items, self.due) = (first, items, items / 2);
+    }
+
+    pub(crate) fn set_by_weight(&mut self, first: u64, weights: VecDeque<usize>) {
+        self.set(first, weights.len());
+        self.weights = Some(weights);
     }
 
     /// The room that is held.
@@ -75,15 +81,14 @@ impl Hold {
 /// Dropped early, it lets go of all its room, and the items that it has not
 /// yielded are in the deque, in order: the caller's own, and no longer counted.
 pub struct Chunk<'a, T> {
-    shared: &'a Shared<T>,
+    rx: &'a mut Receiver<T>,
     items: &'a mut VecDeque<T>,
-    hold: Hold,
 }
 
 impl<'a, T> Chunk<'a, T> {
     #[inline]
-    pub(crate) fn new(shared: &'a Shared<T>, items: &'a mut VecDeque<T>, hold: Hold) -> Self {
-        Self { shared, items, hold }
+    pub(crate) fn new(rx: &'a mut Receiver<T>, items: &'a mut VecDeque<T>) -> Self {
+        Self { rx, items }
     }
 
     /// The number of its first item, counted from 0 over everything that the
@@ -95,12 +100,12 @@ impl<'a, T> Chunk<'a, T> {
     /// [`Prefetch`] puts items back, which then count again.)
     #[must_use]
     pub fn first(&self) -> u64 {
-        self.hold.first
+        self.rx.hold.first
     }
 
     /// Gives back now the room of all items that have been yielded.
     pub fn release(&mut self) {
-        self.hold.release(self.items.len(), self.shared);
+        self.rx.hold.release(self.items.len(), &self.rx.shared);
     }
 }
 
@@ -110,7 +115,7 @@ impl<T> Iterator for Chunk<'_, T> {
     #[inline]
     fn next(&mut self) -> Option<T> {
         let item = self.items.pop_front()?;
-        self.hold.settle(self.items.len(), self.shared);
+        self.rx.hold.settle(self.items.len(), &self.rx.shared);
         Some(item)
     }
 
@@ -122,8 +127,9 @@ impl<T> Iterator for Chunk<'_, T> {
 impl<T> ExactSizeIterator for Chunk<'_, T> {}
 
 impl<T> Drop for Chunk<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        self.hold.release(0, self.shared);
+        self.rx.hold.release(0, &self.rx.shared);
     }
 }
 
@@ -162,13 +168,12 @@ impl<T> fmt::Debug for Chunk<'_, T> {
 pub struct Prefetch<T> {
     rx: Receiver<T>,
     items: VecDeque<T>,
-    hold: Hold,
     max: usize,
 }
 
 impl<T> Prefetch<T> {
     pub(crate) fn new(rx: Receiver<T>, max: usize) -> Self {
-        Self { rx, items: VecDeque::new(), hold: Hold::new(0, 0, None), max }
+        Self { rx, items: VecDeque::new(), max }
     }
 }
 
@@ -180,16 +185,16 @@ impl<T> Stream for Prefetch<T> {
 
     #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Self { rx, items, hold, max } = &mut *self;
+        let Self { rx, items, max } = &mut *self;
         if items.is_empty() {
             match rx.poll_chunk(cx, items, *max) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(taken)) => *hold = taken,
+                Poll::Ready(false) => return Poll::Ready(None),
+                Poll::Ready(true) => {}
             }
         }
         let item = items.pop_front();
-        hold.settle(items.len(), &rx.shared);
+        rx.hold.settle(items.len(), &rx.shared);
         Poll::Ready(item)
     }
 
@@ -200,10 +205,10 @@ impl<T> Stream for Prefetch<T> {
 
 impl<T> Drop for Prefetch<T> {
     fn drop(&mut self) {
-        let Self { rx, items, hold, .. } = self;
-        hold.release(items.len(), &rx.shared);
+        let Self { rx: Receiver { shared, hold, .. }, items, .. } = self;
+        hold.release(items.len(), shared);
         if !items.is_empty() {
-            rx.shared.with(|state, wakes| state.put_back(items, hold, wakes));
+            shared.with(|state, wakes| state.put_back(items, hold, wakes));
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The end that items come out at.
 
 use crate::{
-    LoadHandle, Prefetch, Stats, TryRecvError, blocking::block_on, chunk::Chunk, shared::Shared,
+    LoadHandle, Prefetch, Stats, TryRecvError,
+    blocking::block_on,
+    chunk::{Chunk, Hold},
+    shared::Shared,
 };
 use futures_core::Stream;
 use plimsoll_core::{ConfigError, Load};
@@ -29,11 +32,14 @@ use std::{
 pub struct Receiver<T> {
     pub(crate) shared: Arc<Shared<T>>,
     spot: Option<Spot>,
+    /// The room of its last chunk. Here and not in the chunk, which is handed on
+    /// from function to function: copied along, it took as long as two locks.
+    pub(crate) hold: Hold,
 }
 
 impl<T> Receiver<T> {
     pub(crate) fn of(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, spot: None }
+        Self { shared, spot: None, hold: Hold::default() }
     }
 
     /// Receives one item, waiting in line with the other receivers. `None` when
@@ -206,8 +212,9 @@ impl<T> Receiver<T> {
         cx: &Context<'_>,
         into: &mut VecDeque<T>,
         max: usize,
-    ) -> Poll<Option<crate::chunk::Hold>> {
-        self.shared.poll_take(max, into, &mut self.spot, cx.waker())
+    ) -> Poll<bool> {
+        let Self { shared, spot, hold } = self;
+        shared.poll_take(max, into, hold, spot, cx.waker())
     }
 
     fn leave(&mut self) {
@@ -305,7 +312,7 @@ impl<'a, T> Future for ReceivingChunk<'a, T> {
                 self.ends = Some((rx, into));
                 Poll::Pending
             }
-            Poll::Ready(hold) => Poll::Ready(hold.map(|hold| Chunk::new(&rx.shared, into, hold))),
+            Poll::Ready(taken) => Poll::Ready(taken.then(|| Chunk::new(rx, into))),
         }
     }
 }

@@ -122,16 +122,13 @@ impl<T> Sender<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn send_all<'a>(
         &'a self,
         items: &'a mut VecDeque<T>,
     ) -> impl Future<Output = Result<(), Closed>> {
         // Weighed before the lock is taken: what weighs is the user's code.
-        let weights = if self.shared.is_by_weight() {
-            items.iter().map(|item| self.shared.weight(item)).collect()
-        } else {
-            VecDeque::new()
-        };
+        let weights = self.shared.weights(items);
         SendingAll { shared: &self.shared, items, weights, spot: None }
     }
 

@@ -118,25 +118,27 @@ impl<T> Shared<T> {
         self.go_on(state, |state, wakes| state.poll_send_all(items, weights, spot, waker, wakes))
     }
 
-    /// A chunk out: quickly, if it does not wait and there is no more to do.
+    /// A chunk out: quickly, if it does not wait and there is no more to do. Whether
+    /// there was one; if not, nothing will come.
     #[inline]
     pub(crate) fn poll_take(
         &self,
         max: usize,
         into: &mut VecDeque<T>,
+        hold: &mut Hold,
         spot: &mut Option<Spot>,
         waker: &Waker,
-    ) -> Poll<Option<Hold>> {
+    ) -> Poll<bool> {
         let mut state = self.lock();
-        if spot.is_none() {
-            if let Some(hold) = state.quick_take(max, into) {
-                return Poll::Ready(Some(hold));
-            }
+        if spot.is_none() && state.quick_take(max, into, hold) {
+            return Poll::Ready(true);
         }
         self.go_on(state, |state, wakes| {
-            state.poll_recv(spot, waker, wakes, |state, available, _| {
-                Some(state.take(available.min(max), into))
-            })
+            let taken = state.poll_recv(spot, waker, wakes, |state, available, _| {
+                state.take(available.min(max), into, hold);
+                Some(())
+            });
+            taken.map(|taken| taken.is_some())
         })
     }
 
@@ -184,6 +186,15 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn weight(&self, item: &T) -> usize {
         self.weigh.as_ref().map_or(1, |weigh| weigh(item).max(1))
+    }
+
+    /// What each of `items` weighs; nothing where all weigh 1.
+    #[inline]
+    pub(crate) fn weights(&self, items: &VecDeque<T>) -> VecDeque<usize> {
+        if self.weigh.is_none() {
+            return VecDeque::new();
+        }
+        items.iter().map(|item| self.weight(item)).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

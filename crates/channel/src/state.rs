@@ -186,16 +186,20 @@ impl<T> State<T> {
     }
 
     /// Takes up to `max` items out, whose room stays taken, if that is all there
-    /// is to do.
+    /// is to do; and whether it was.
     #[inline]
-    pub(crate) fn quick_take(&mut self, max: usize, into: &mut VecDeque<T>) -> Option<Hold> {
-        let n = self.queue.len().checked_sub(self.quick.above)?.min(max);
-        if n == 0 {
-            return None;
+    pub(crate) fn quick_take(
+        &mut self,
+        max: usize,
+        into: &mut VecDeque<T>,
+        hold: &mut Hold,
+    ) -> bool {
+        let n = self.queue.len().saturating_sub(self.quick.above).min(max);
+        if n > 0 {
+            self.take(n, into, hold);
+            self.settle();
         }
-        let hold = self.take(n, into);
-        self.settle();
-        Some(hold)
+        n > 0
     }
 
     /// Gives back room that was set aside if nobody waits to be told, and returns

@@ -54,18 +54,18 @@ impl<T> State<T> {
 
     /// Takes the first `n` items out. Their room stays taken.
     #[inline]
-    pub(crate) fn take(&mut self, n: usize, into: &mut VecDeque<T>) -> Hold {
+    pub(crate) fn take(&mut self, n: usize, into: &mut VecDeque<T>, hold: &mut Hold) {
         move_first(n, &mut self.queue, into);
         let first = self.taken;
         self.taken += n as u64;
         let Some(queued) = &mut self.weights else {
+            hold.set(first, n);
             self.aside += n;
-            return Hold::new(first, n, None);
+            return;
         };
-        let hold = Hold::new(first, n, Some(queued.each.drain(..n).collect()));
+        hold.set_by_weight(first, queued.each.drain(..n).collect());
         queued.sum -= hold.weight();
         self.aside += hold.weight();
-        hold
     }
 
     /// Puts items of a chunk that were not yielded back to where they were.
