@@ -13,7 +13,10 @@ use std::{
     pin::Pin,
     sync::Arc,
 };
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, Receiver, Sender},
+};
 
 /// What a worker's line holds by default.
 const LINE: usize = 16;
@@ -79,8 +82,9 @@ where
         T: Send + 'static,
     {
         let workers = bounds.workers;
-        let window = bounds.window.unwrap_or(workers.saturating_mul(2 * LINE));
-        let line = (window / 2 / workers).max(1);
+        // Always set, by whoever made it.
+        let window = bounds.window.unwrap_or_else(|| default_window(workers));
+        let line = (window / 2 / workers).clamp(1, Semaphore::MAX_PERMITS);
         let bounds = Bounds { ordered: bounds.ordered, ..Bounds::of_one(window) };
         let work = Arc::new(self);
         Outlet::start(source, bounds, hints, |tasks, leave, _| {
@@ -93,6 +97,10 @@ where
             tasks.spawn(route(leave, Arc::clone(&work), lines));
         })
     }
+}
+
+pub(crate) fn default_window(workers: usize) -> usize {
+    workers.saturating_mul(2 * LINE)
 }
 
 type Output<S, W> = <W as Work<<S as Stream>::Item>>::Output;

@@ -1,7 +1,7 @@
 //! The methods that any stream has.
 
 use crate::{
-    Blocking, Bounded, ByKey, Fallible, FanOut, FanOutLocal, Plain, bounded, pool::Bounds,
+    Blocking, Bounded, ByKey, Fallible, FanOut, FanOutLocal, Plain, bounded, by_key, pool::Bounds,
 };
 use futures_core::Stream;
 use plimsoll_core::{Admit, ConfigError, Outcome};
@@ -40,7 +40,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Panics
     ///
-    /// When `n` is 0; [`checked_fan_out`](Self::checked_fan_out) returns the
+    /// When `n` is 0 or over 1,048,576; [`checked_fan_out`](Self::checked_fan_out) returns the
     /// error.
     ///
     /// # Example
@@ -80,7 +80,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when `n` is 0.
+    /// [`ConfigError`] when `n` is 0 or over 1,048,576.
     fn checked_fan_out<F, Fut>(
         self,
         n: usize,
@@ -103,7 +103,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Panics
     ///
-    /// When `n` is 0; [`checked_try_fan_out`](Self::checked_try_fan_out) returns
+    /// When `n` is 0 or over 1,048,576; [`checked_try_fan_out`](Self::checked_try_fan_out) returns
     /// the error.
     ///
     /// # Example
@@ -145,7 +145,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when `n` is 0.
+    /// [`ConfigError`] when `n` is 0 or over 1,048,576.
     fn checked_try_fan_out<T, U, E, F, Fut>(
         self,
         n: usize,
@@ -172,7 +172,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Panics
     ///
-    /// When `n` is 0; [`checked_fan_out_blocking`](Self::checked_fan_out_blocking)
+    /// When `n` is 0 or over 1,048,576; [`checked_fan_out_blocking`](Self::checked_fan_out_blocking)
     /// returns the error.
     #[track_caller]
     fn fan_out_blocking<U, F>(self, n: usize, work: F) -> FanOut<Self, Blocking<F>>
@@ -193,7 +193,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when `n` is 0.
+    /// [`ConfigError`] when `n` is 0 or over 1,048,576.
     fn checked_fan_out_blocking<U, F>(
         self,
         n: usize,
@@ -283,7 +283,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Panics
     ///
-    /// When `n` is 0; [`checked_fan_out_by_key`](Self::checked_fan_out_by_key)
+    /// When `n` is 0 or over 1,048,576; [`checked_fan_out_by_key`](Self::checked_fan_out_by_key)
     /// returns the error.
     #[track_caller]
     fn fan_out_by_key<Q, K, F, Fut>(self, n: usize, key: K, work: F) -> FanOut<Self, ByKey<K, F>>
@@ -307,7 +307,7 @@ pub trait FanOutExt: Stream + Sized {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when `n` is 0.
+    /// [`ConfigError`] when `n` is 0 or over 1,048,576.
     fn checked_fan_out_by_key<Q, K, F, Fut>(
         self,
         n: usize,
@@ -323,7 +323,9 @@ pub trait FanOutExt: Stream + Sized {
         Fut: Future + Send,
         Fut::Output: Send + 'static,
     {
-        FanOut::new(self, n, ByKey::new(key, work))
+        let mut bounds = Bounds::new(n)?;
+        bounds.set_window(by_key::default_window(n))?;
+        Ok(FanOut::within(self, bounds, ByKey::new(key, work)))
     }
 
     /// Asks `gate` for each item, and starts a task for those that it lets in:

@@ -22,7 +22,7 @@ use std::{
 ///
 /// # Panics
 ///
-/// When `n` is 0; [`checked_map`] returns the error. When it is first polled
+/// When `n` is 0 or over 1,048,576; [`checked_map`] returns the error. When it is first polled
 /// outside of a tokio runtime.
 ///
 /// # Example
@@ -58,7 +58,7 @@ where
 ///
 /// # Errors
 ///
-/// [`ConfigError`] when `n` is 0.
+/// [`ConfigError`] when `n` is 0 or over 1,048,576.
 pub fn checked_map<I, F, Fut>(
     n: usize,
     inputs: I,
@@ -101,7 +101,7 @@ where
 ///
 /// # Panics
 ///
-/// When `n` is 0; [`checked_try_map`] returns the error. When it is first polled
+/// When `n` is 0 or over 1,048,576; [`checked_try_map`] returns the error. When it is first polled
 /// outside of a tokio runtime.
 ///
 /// # Example
@@ -141,7 +141,7 @@ where
 ///
 /// # Errors
 ///
-/// [`ConfigError`] when `n` is 0.
+/// [`ConfigError`] when `n` is 0 or over 1,048,576.
 pub fn checked_try_map<I, U, E, F, Fut>(
     n: usize,
     inputs: I,

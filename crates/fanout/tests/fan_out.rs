@@ -130,7 +130,7 @@ async fn an_empty_source_ends_at_once() {
 }
 
 #[test]
-#[should_panic(expected = "workers must be at least 1, but is 0")]
+#[should_panic(expected = "workers must be 1 to 1048576, but is 0")]
 fn no_workers_is_nonsense() {
     drop(stream::iter([1]).fan_out(0, ready));
 }
@@ -140,6 +140,7 @@ fn nonsense_from_configuration_is_an_error() {
     let items = || stream::iter([Ok::<_, ()>(1)]);
     let work = |n: i32| ready(Ok::<_, ()>(n));
     assert_eq!(items().checked_fan_out(0, ready).err().unwrap().field(), "workers");
+    assert!(items().checked_fan_out(usize::MAX, ready).is_err());
     assert_eq!(items().checked_try_fan_out(0, work).err().unwrap().field(), "workers");
     assert_eq!(items().checked_fan_out_blocking(0, |_| ()).err().unwrap().field(), "workers");
     let error = items().fan_out(1, ready).checked_window(0).err().unwrap();
@@ -363,7 +364,7 @@ async fn a_dropped_next_loses_nothing() {
 #[tokio::test]
 async fn a_source_of_known_length_needs_no_more_workers_than_items() {
     let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let mut results = stream::iter([1, 2]).fan_out(1_000_000, |n: i32| async move { n });
+    let mut results = stream::iter([1, 2]).fan_out(1 << 20, |n: i32| async move { n });
     assert!(results.next().await.is_some());
     assert!(tokio::runtime::Handle::current().metrics().num_alive_tasks() <= before + 2);
 }

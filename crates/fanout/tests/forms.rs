@@ -4,11 +4,12 @@ mod support;
 
 use futures::{FutureExt, StreamExt, stream};
 use plimsoll_core::{Admit, Gate, Load, Outcome, Reason, Rejected, testing::Places};
-use plimsoll_fanout::{BoundedError, Failure, FanOutExt, first_ok, map, race, try_map};
+use plimsoll_fanout::{BoundedError, Failure, FanOutExt, Panicked, first_ok, map, race, try_map};
 use std::{
     cell::RefCell,
     collections::BTreeMap,
     convert::Infallible,
+    error::Error,
     future::{pending, ready},
     rc::Rc,
     sync::{
@@ -128,6 +129,7 @@ async fn a_slow_key_stops_no_other_worker_until_its_line_is_full() {
     };
     let results = items.fan_out_by_key(2, |n| *n, work).window(32);
     let load = results.load_handle();
+    assert_eq!(load.capacity(), Some(32));
     let seen = Count::default();
     let count = results.for_each(|_| {
         seen.up();
@@ -331,4 +333,21 @@ async fn every_failure_of_first_ok_is_kept_in_the_order_of_the_futures() {
     assert!(failures[0] == Failure::Failed(0) && failures[2] == Failure::Failed(2));
     assert!(matches!(&failures[1], Failure::Panicked(panic) if !panic.message().is_empty()));
     assert_eq!(error.to_string(), "none of 3 succeeded");
+}
+
+#[test]
+fn each_error_says_its_own_part_and_the_chain_says_the_rest() {
+    let why = Rejected::new(Reason::Rate, "per host");
+    let refused: Failure<BoundedError<&str, std::io::Error>> =
+        Failure::Failed(BoundedError::Refused { item: "a", why });
+    let bounded = refused.source().unwrap();
+    let said = [refused.to_string(), bounded.to_string(), bounded.source().unwrap().to_string()];
+    assert_eq!(said, ["the work failed", "not admitted", "per host: rate limit reached"]);
+    assert_eq!(Failure::<Infallible>::Cancelled.to_string(), "the work was cancelled");
+    assert_eq!(Failure::Failed(7).into_failed(), Some(7));
+    let panic = Panicked::new(Box::new(7));
+    assert_eq!(
+        (panic.message(), panic.to_string().as_str()),
+        ("no message", "the work panicked: no message")
+    );
 }

@@ -29,8 +29,8 @@ pub struct Bounds {
 
 impl Bounds {
     pub(crate) fn new(workers: usize) -> Result<Self, ConfigError> {
-        if workers == 0 {
-            return Err(ConfigError::new("workers", workers, "at least 1"));
+        if !(1..=1 << 20).contains(&workers) {
+            return Err(ConfigError::new("workers", workers, "1 to 1048576"));
         }
         Ok(Self { workers, window: None, ordered: false, chunk: usize::MAX })
     }
