@@ -11,9 +11,9 @@ use crate::{
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 use tokio::{
     runtime::Handle,
@@ -82,7 +82,7 @@ where
     loop {
         // Those that have ended are forgotten now, and not when all places are
         // taken: there may be a million.
-        while flights.try_join_next().is_some() {}
+        forget_ended(&mut flights);
         while flights.len() >= shared.settings.max_in_flight {
             flights.join_next().await;
         }
@@ -105,6 +105,12 @@ where
         });
     }
     while flights.join_next().await.is_some() {}
+}
+
+/// A look at them, for which nobody need be woken.
+fn forget_ended(flights: &mut JoinSet<()>) {
+    let mut look = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Some(_)) = pin!(flights.join_next()).poll(&mut look) {}
 }
 
 /// The next batch that is due; `None` when there will be none.
