@@ -48,8 +48,10 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
         let mut watch = Stopwatch::start(slot, &**self.control.registry.clock());
         let mut pace = Pace::new();
         let mut done = self.outlet.done();
+        // No more results at once than the next queue can take.
+        let room = self.outlet.room().min(CHUNK);
         while !self.control.is_cut() {
-            let max = pace.share(self.control.workers, || self.inlet.len());
+            let max = pace.share(self.control.workers, || self.inlet.len()).min(room);
             let Some(mut chunk) = watch.wait(What::Starved, self.inlet.take(max)).await else {
                 unfinished.0 = None;
                 return Ok(());
@@ -89,7 +91,7 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
                     Ok(Yield::Outs(outs)) => {
                         for out in outs {
                             done.put(out, &mut place.tally());
-                            if done.results.len() >= CHUNK {
+                            if done.results.len() >= room {
                                 let hand_over = self.outlet.hand_over(&mut done, &place);
                                 if watch.wait(What::Blocked, hand_over).await.is_err() {
                                     return Ok(());
