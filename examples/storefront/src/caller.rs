@@ -92,7 +92,7 @@ impl Caller {
         Ok(match head.status {
             StatusCode::OK if path.starts_with("/search") => {
                 // Every search is made from a product, so it has something to find.
-                let found: SearchAnswer<IgnoredAny> = serde_json::from_slice(&body)?;
+                let found: SearchAnswer<IgnoredAny, IgnoredAny> = serde_json::from_slice(&body)?;
                 if found.count == 0 {
                     Answer::Wrong(format!("{path}: found nothing"))
                 } else {

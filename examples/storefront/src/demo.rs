@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     pin::{Pin, pin},
     sync::OnceLock,
@@ -9,15 +10,16 @@ use std::{
 };
 
 use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::{task::spawn_blocking, time::timeout};
+use plimsoll::pipeline::CancellationToken;
 
 use crate::{
     capacity,
-    catalogue::{self, Catalogue},
     database::Database,
     gates::Limits,
     http::{Server, router},
+    ingest::{self, Ingest, Sources, Workers},
     load,
     orders::{
         Orders,
@@ -37,12 +39,6 @@ const CONNECTIONS: u16 = 2;
 /// How many reads may wait for a connection before one is refused.
 const READS_IN_LINE: u16 = 64;
 
-/// How long a signal waits for an ingest that has begun.
-const INGEST_ENDS_WITHIN: Duration = Duration::from_secs(5);
-
-/// How many rejects are named; the rest is a number.
-const REJECTS_NAMED: usize = 10;
-
 /// Where the products come from and where they go.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
@@ -50,6 +46,16 @@ pub struct Source {
     pub catalogue: Option<PathBuf>,
     /// A file that stays; a temporary one if none.
     pub database: Option<PathBuf>,
+    /// How many items the stages of the ingest work on at once.
+    pub workers: Workers,
+    /// Packages beside them, to see what becomes of broken ones.
+    pub planted: Option<PathBuf>,
+}
+
+/// The broken packages that the demo adds to its sources.
+#[must_use]
+pub fn planted() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue").join("broken")
 }
 
 /// How a run ended.
@@ -74,65 +80,57 @@ pub fn recorder() -> anyhow::Result<PrometheusHandle> {
     installed.clone().map_err(|error| anyhow::anyhow!("could not install the metrics: {error}"))
 }
 
-/// Reads the catalogue into the database, says what was found, and returns the database with the
-/// number of products in it. Blocks.
+/// Reads the sources into the database and says what became of them. When `stop` says so first, what
+/// was found by then is written, and the signal returned.
 ///
 /// # Errors
 ///
 /// When there is no product, or the database can't be written.
-pub fn ingest(source: &Source) -> anyhow::Result<(Database, u64)> {
+pub async fn ingest(
+    source: Source,
+    stop: impl Future<Output = io::Result<Signal>>,
+) -> anyhow::Result<Result<(Database, Ingest), Signal>> {
+    let Source { catalogue, database, workers, planted } = source;
     // First what fails fast: reading a catalogue for nothing helps nobody.
-    let database = match &source.database {
+    let database = match &database {
         Some(path) => Database::at(path)?,
         None => Database::temporary()?,
     };
     let started = Instant::now();
-    let catalogue = catalogue::load(source.catalogue.as_deref())?;
-    say(&catalogue);
-    let held = database.fill(&catalogue.products)?;
+    let sources = match &catalogue {
+        Some(file) => Sources::lines(file),
+        None => Sources::cargo()?,
+    };
+    let sources = planted.into_iter().fold(sources, Sources::also);
+    let token = CancellationToken::new();
+    let (ingested, signal) = {
+        let ingest = ingest::ingest(&database, sources, workers, token.clone(), bar());
+        let mut ingest = pin!(ingest);
+        tokio::select! {
+            ingested = &mut ingest => (ingested?, None),
+            signal = stop => {
+                let signal = signal?;
+                println!("ingest: {signal}, writing what was found");
+                token.cancel();
+                (ingest.await?, Some(signal))
+            }
+        }
+    };
     println!(
-        "ingest: {held} products in {} ({}) after {:.2} s",
+        "ingest: {ingested}\ningest: {} products and {} pages in {} ({}) after {:.2} s",
+        ingested.held.products,
+        ingested.held.pages,
         database.path().display(),
         if database.is_temporary() { "temporary" } else { "kept" },
         started.elapsed().as_secs_f64()
     );
-    Ok((database, held))
+    Ok(signal.map_or(Ok((database, ingested)), Err))
 }
 
-fn say(catalogue: &Catalogue) {
-    let Catalogue { products, rejects, duplicates, notes, .. } = catalogue;
-    println!(
-        "ingest: found {} products, {duplicates} more than once, {} broken",
-        products.len(),
-        rejects.len()
-    );
-    for reject in rejects.iter().take(REJECTS_NAMED) {
-        println!("  broken: {}: {}", reject.place, reject.reason);
-    }
-    if rejects.len() > REJECTS_NAMED {
-        println!("  and {} more", rejects.len() - REJECTS_NAMED);
-    }
-    for note in notes {
-        println!("  note: {note}");
-    }
-}
-
-/// Ingests, or hears a signal. The ingest can't be cut short, and a temporary database that it
-/// still writes can't be removed, so a signal waits for it, but not for ever: it may hang in a
-/// lock of cargo's.
-async fn ingest_or(
-    source: Source,
-    stop: impl Future<Output = std::io::Result<Signal>>,
-) -> anyhow::Result<Result<(Database, u64), Signal>> {
-    let mut ingest = spawn_blocking(move || ingest(&source));
-    tokio::select! {
-        ingested = &mut ingest => Ok(Ok(ingested??)),
-        signal = stop => {
-            let signal = signal?;
-            let _ = timeout(INGEST_ENDS_WITHIN, ingest).await;
-            Ok(Err(signal))
-        }
-    }
+/// Shows how far the ingest has come, where somebody looks.
+fn bar() -> Option<ProgressBar> {
+    let style = ProgressStyle::with_template("{spinner} {pos} files, {per_sec}; {msg}").ok()?;
+    io::stderr().is_terminal().then(|| ProgressBar::new_spinner().with_style(style))
 }
 
 /// Opens the database for the service.
@@ -186,10 +184,10 @@ impl Service {
 pub async fn serve(
     source: Source,
     limits: Limits,
-    stop: impl Future<Output = std::io::Result<Signal>>,
+    stop: impl Future<Output = io::Result<Signal>>,
 ) -> anyhow::Result<Signal> {
     let mut stop = pin!(stop);
-    let (database, _) = match ingest_or(source, stop.as_mut()).await? {
+    let (database, _) = match ingest(source, stop.as_mut()).await? {
         Ok(ingested) => ingested,
         Err(signal) => return Ok(signal),
     };
@@ -216,19 +214,19 @@ pub async fn run(
     limits: Limits,
     load: Load,
     report_to: &Path,
-    stop: impl Future<Output = std::io::Result<Signal>>,
+    stop: impl Future<Output = io::Result<Signal>>,
 ) -> anyhow::Result<Ended> {
     // What can go wrong at the end, or is wrong already, is found out first.
     load.check()?;
     fs::create_dir_all(report_to)
         .with_context(|| format!("could not make the folder {}", report_to.display()))?;
     let mut stop = pin!(stop);
-    let (database, products) = match ingest_or(source, stop.as_mut()).await? {
+    let (database, ingested) = match ingest(source, stop.as_mut()).await? {
         Ok(ingested) => ingested,
         Err(signal) => return Ok(Ended::Stopped(signal)),
     };
     let store = open(database)?;
-    let compared = compare(&store, products, limits, &load, stop).await;
+    let compared = compare(&store, &ingested, limits, &load, stop).await;
     store.close().await;
     let report = match compared? {
         Ok(report) => report,
@@ -243,10 +241,10 @@ pub async fn run(
 /// The same load twice, on the bare service and behind Plimsoll, or a signal.
 async fn compare(
     store: &Store,
-    products: u64,
+    ingested: &Ingest,
     limits: Limits,
     load: &Load,
-    mut stop: Pin<&mut impl Future<Output = std::io::Result<Signal>>>,
+    mut stop: Pin<&mut impl Future<Output = io::Result<Signal>>>,
 ) -> anyhow::Result<Result<Report, Signal>> {
     let read = store.ids_and_words().await;
     let (ids, words) = read.map_err(|error| anyhow::anyhow!("could not read words: {error:?}"))?;
@@ -280,7 +278,7 @@ async fn compare(
         Err(signal) => return Ok(Err(signal)),
     };
     let orders = [alone, ordered("plimsoll", store, &together).await?];
-    let report = Report::new(products, capacity, limits, plan.duration, &bare, &gated, orders);
+    let report = Report::new(ingested, capacity, limits, plan.duration, &bare, &gated, orders);
     Ok(Ok(report))
 }
 
@@ -297,7 +295,7 @@ async fn ordered(run: &'static str, store: &Store, rush: &Rush) -> anyhow::Resul
 async fn during<T>(
     service: Service,
     work: impl Future<Output = anyhow::Result<T>>,
-    stop: Pin<&mut impl Future<Output = std::io::Result<Signal>>>,
+    stop: Pin<&mut impl Future<Output = io::Result<Signal>>>,
 ) -> anyhow::Result<Result<T, Signal>> {
     let done = tokio::select! {
         done = work => done.map(Ok),

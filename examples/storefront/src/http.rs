@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     time::Duration,
 };
 
@@ -32,7 +33,7 @@ pub use crate::mistake::Mistake;
 use crate::{
     gates::{self, Limits},
     orders::{self, Orders, route},
-    query::Hit,
+    query::{Hit, PageHit},
     store::Store,
 };
 
@@ -100,19 +101,31 @@ pub fn router(
 
 /// What `GET /search` answers.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct SearchAnswer<T = Vec<Hit>> {
+pub struct SearchAnswer<T = Vec<Hit>, P = Vec<PageHit>> {
     /// The text that was looked for.
     pub query: String,
     /// How many products follow.
     pub count: usize,
     /// The products, best first.
     pub products: T,
+    /// Pages of documentation, best first, if they were asked for.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub pages: Option<P>,
+}
+
+fn none<P>() -> Option<P> {
+    None
 }
 
 async fn search(State(app): State<App>, RawQuery(raw): RawQuery) -> Result<Response, Mistake> {
-    let Search { query, limit } = Search::parse(raw.as_deref().unwrap_or_default())?;
+    let Search { query, limit, pages } = Search::parse(raw.as_deref().unwrap_or_default())?;
     let products = app.store.search(&query, limit).await?;
-    Ok(Json(SearchAnswer { query, count: products.len(), products }).into_response())
+    // A second search, over much more text: only whoever wants it pays for it.
+    let pages = match pages {
+        0 => None,
+        limit => Some(app.store.pages(&query, limit).await?),
+    };
+    Ok(Json(SearchAnswer { query, count: products.len(), products, pages }).into_response())
 }
 
 async fn product(
@@ -187,6 +200,7 @@ async fn identify(request: Request, next: Next) -> Result<Response, Mistake> {
 struct Search {
     query: String,
     limit: u8,
+    pages: u8,
 }
 
 impl Search {
@@ -195,22 +209,27 @@ impl Search {
     fn parse(raw: &str) -> Result<Self, Mistake> {
         const Q: &str = "q is what to look for: 1 to 256 bytes of text, given once, as in ?q=lamp";
         const LIMIT: &str = "limit is a whole number from 1 to 100, given once";
-        let (mut query, mut limit) = (None, None);
+        const PAGES: &str = "pages is a whole number from 0 to 100, given once";
+        let number = |value, range: RangeInclusive<u8>, rule| {
+            let number = decode(value)?.parse().ok().filter(|number| range.contains(number));
+            number.ok_or_else(|| Mistake::bad(rule)).map(Some)
+        };
+        let (mut query, mut limit, mut pages) = (None, None, None);
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match &*decode(name)? {
                 "q" if query.is_some() => return Err(Mistake::bad(Q)),
                 "q" => query = Some(decode(value)?.into_owned()),
                 "limit" if limit.is_some() => return Err(Mistake::bad(LIMIT)),
-                "limit" => {
-                    let number = decode(value)?.parse().ok().filter(|it| (1..=100).contains(it));
-                    limit = Some(number.ok_or_else(|| Mistake::bad(LIMIT))?);
-                }
+                "limit" => limit = number(value, 1..=100, LIMIT)?,
+                "pages" if pages.is_some() => return Err(Mistake::bad(PAGES)),
+                "pages" => pages = number(value, 0..=100, PAGES)?,
                 _ => {}
             }
         }
         let query = query.filter(|text| !text.trim().is_empty() && text.len() <= MAX_QUERY);
-        Ok(Self { query: query.ok_or_else(|| Mistake::bad(Q))?, limit: limit.unwrap_or(10) })
+        let query = query.ok_or_else(|| Mistake::bad(Q))?;
+        Ok(Self { query, limit: limit.unwrap_or(10), pages: pages.unwrap_or(0) })
     }
 }
 
@@ -332,6 +351,10 @@ mod tests {
         for limit in ["0", "101", "256", "-1", "1.5", "ten", "", "5&limit=5"] {
             let said = parsed(&format!("q=a&limit={limit}")).unwrap_err();
             assert_eq!(said, "limit is a whole number from 1 to 100, given once", "{limit}");
+        }
+        for pages in ["101", "-1", "ten", "", "5&pages=5"] {
+            let said = parsed(&format!("q=a&pages={pages}")).unwrap_err();
+            assert_eq!(said, "pages is a whole number from 0 to 100, given once", "{pages}");
         }
         for escape in ["%", "%4", "%zz", "%+1", "a%2", "%%20"] {
             let said = parsed(&format!("q={escape}")).unwrap_err();

@@ -3,8 +3,10 @@
 //! The library holds the parts, so that tests can run them in one process; the binary is a thin
 //! command line over [`demo`]. One file is one topic:
 //!
-//! * [`catalogue`]: where products come from, and what is said about the broken ones.
-//! * [`database`]: the SQLite file with its full-text index, filled in one transaction.
+//! * [`catalogue`]: what is sold, and how manifests and lines say it.
+//! * [`ingest`]: from files to the database, as a pipeline; what is broken is named, and everything
+//!   accounted for.
+//! * [`database`]: the SQLite file with its full-text indexes, filled batch by batch.
 //! * [`query`]: what is asked of SQLite; no text is a syntax error.
 //! * [`store`]: asking it without blocking the runtime.
 //! * [`http`]: the routes.
@@ -28,6 +30,7 @@ pub mod database;
 pub mod demo;
 pub mod gates;
 pub mod http;
+pub mod ingest;
 pub mod load;
 mod mistake;
 pub mod orders;

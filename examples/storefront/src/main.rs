@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use storefront::{
     demo::{self, Ended, Source},
     gates::Limits,
+    ingest::Workers,
     plan::Load,
     signal::Signal,
 };
@@ -54,6 +55,8 @@ enum Command {
         /// The SQLite file to fill; made if it is not there.
         #[arg(long, value_name = "PATH")]
         database: PathBuf,
+        #[command(flatten)]
+        workers: WorkerArgs,
     },
 }
 
@@ -65,6 +68,16 @@ struct SourceArgs {
     /// SQLite file to fill and keep [default: a temporary one].
     #[arg(long, value_name = "PATH")]
     database: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct WorkerArgs {
+    /// How many threads read files.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    readers: u8,
+    /// How many tasks parse them.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    parsers: u8,
 }
 
 #[derive(Debug, Args)]
@@ -95,7 +108,13 @@ struct LoadArgs {
 
 impl From<SourceArgs> for Source {
     fn from(args: SourceArgs) -> Self {
-        Self { catalogue: args.catalogue, database: args.database }
+        Self { catalogue: args.catalogue, database: args.database, ..Self::default() }
+    }
+}
+
+impl From<WorkerArgs> for Workers {
+    fn from(args: WorkerArgs) -> Self {
+        Self { read: args.readers.into(), parse: args.parsers.into() }
     }
 }
 
@@ -135,7 +154,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo { source, limits, load, report } => {
             let limits = limits.into();
             let load = load.load(limits);
-            match demo::run(source.into(), limits, load, &report, Signal::received()).await? {
+            let source = Source { planted: Some(demo::planted()), ..source.into() };
+            match demo::run(source, limits, load, &report, Signal::received()).await? {
                 Ended::Whole(report) if report.holds() => Ok(ExitCode::SUCCESS),
                 Ended::Whole(_) => {
                     eprintln!("demo: failed, see the lines that say FAIL");
@@ -152,9 +172,17 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             demo::serve(source.into(), limits.into(), Signal::received()).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Ingest { catalogue, database } => {
-            demo::ingest(&Source { catalogue, database: Some(database) })?;
-            Ok(ExitCode::SUCCESS)
+        Command::Ingest { catalogue, database, workers } => {
+            let (database, workers) = (Some(database), workers.into());
+            let source = Source { catalogue, database, workers, planted: None };
+            match demo::ingest(source, Signal::received()).await? {
+                Ok((_, ingested)) if ingested.verdict().holds => Ok(ExitCode::SUCCESS),
+                Ok((_, ingested)) => {
+                    eprintln!("ingest: failed: {}", ingested.verdict().says);
+                    Ok(ExitCode::FAILURE)
+                }
+                Err(signal) => Ok(signal.exit_code().into()),
+            }
         }
     }
 }

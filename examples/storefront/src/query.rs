@@ -28,6 +28,27 @@ pub struct Listed {
     /// All that is known about it.
     #[serde(flatten)]
     pub product: Product,
+    /// How many pages of documentation it has.
+    pub pages: u64,
+}
+
+/// A page of a product's documentation, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PageHit {
+    /// The product that it belongs to, for `GET /products/{id}`.
+    pub product: i64,
+    /// That product's name.
+    pub name: String,
+    /// That product's version.
+    pub version: String,
+    /// The source file, within its package.
+    pub path: String,
+    /// The page's title.
+    pub title: String,
+    /// Some words around those that were looked for.
+    pub excerpt: String,
+    /// How well it matches, higher is better; not to be compared with that of a product.
+    pub score: f64,
 }
 
 /// Turns what somebody typed into an FTS5 expression that can't be one by accident.
@@ -75,18 +96,56 @@ pub(crate) fn search(
     hits.collect()
 }
 
+pub(crate) fn pages(
+    connection: &Connection,
+    query: &str,
+    limit: u8,
+) -> rusqlite::Result<Vec<PageHit>> {
+    // Sorted by the index itself, which makes excerpts only of what is within the limit. The
+    // weights: title, text. Source: FTS5 documentation, sections 5.1.3 and 5.2.
+    let mut statement = connection.prepare_cached(
+        "SELECT product, products.name, products.version, path, pages.title,
+                snippet(pages_fts, 1, '', '', '...', 16), -pages_fts.rank
+         FROM pages_fts
+         JOIN pages ON pages.id = pages_fts.rowid
+         JOIN products ON products.id = pages.product
+         WHERE pages_fts MATCH ?1 AND pages_fts.rank MATCH 'bm25(4.0, 1.0)'
+         ORDER BY pages_fts.rank
+         LIMIT ?2",
+    )?;
+    let hits = statement.query_map(params![query, limit], |row| {
+        Ok(PageHit {
+            product: row.get(0)?,
+            name: row.get(1)?,
+            version: row.get(2)?,
+            path: row.get(3)?,
+            title: row.get(4)?,
+            excerpt: row.get(5)?,
+            score: row.get(6)?,
+        })
+    })?;
+    hits.collect()
+}
+
 pub(crate) fn product(connection: &Connection, id: i64) -> rusqlite::Result<Option<Listed>> {
-    let mut statement = connection.prepare_cached("SELECT * FROM products WHERE id = ?1")?;
-    statement.query_row([id], listed).optional()
+    let mut statement = connection.prepare_cached(
+        "SELECT *, (SELECT count(*) FROM pages WHERE product = products.id) AS pages
+         FROM products WHERE id = ?1",
+    )?;
+    let listed = statement.query_row([id], |row| {
+        Ok(Listed { id: row.get("id")?, product: as_product(row)?, pages: row.get("pages")? })
+    });
+    listed.optional()
 }
 
 pub(crate) fn ids_and_words(connection: &Connection) -> rusqlite::Result<(Vec<i64>, Vec<String>)> {
     let mut statement = connection.prepare("SELECT * FROM products ORDER BY id")?;
-    let products = statement.query_map([], listed)?.collect::<Result<Vec<_>, _>>()?;
-    let ids = products.iter().map(|listed| listed.id).collect();
-    let names = products.into_iter().map(|listed| listed.product);
-    let mut words: Vec<_> = names
-        .flat_map(|product| product.keywords.into_iter().chain([product.name]))
+    let products = statement.query_map([], |row| Ok((row.get("id")?, as_product(row)?)))?;
+    let products: Vec<(i64, Product)> = products.collect::<Result<_, _>>()?;
+    let ids = products.iter().map(|(id, _)| *id).collect();
+    let mut words: Vec<_> = products
+        .into_iter()
+        .flat_map(|(_, product)| product.keywords.into_iter().chain([product.name]))
         .filter(|word| word.len() <= 64 && word.contains(char::is_alphanumeric))
         .collect();
     words.sort();
@@ -105,25 +164,22 @@ pub(crate) fn orders_among(connection: &Connection, mut ids: Vec<i64>) -> rusqli
     Ok(found)
 }
 
-fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+fn as_product(row: &Row<'_>) -> rusqlite::Result<Product> {
     let list = |column: &str| -> rusqlite::Result<Vec<String>> {
         let text: String = row.get(column)?;
         serde_json::from_str(&text).map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
         })
     };
-    Ok(Listed {
-        id: row.get("id")?,
-        product: Product {
-            name: row.get("name")?,
-            version: row.get("version")?,
-            description: row.get("description")?,
-            keywords: list("keywords")?,
-            categories: list("categories")?,
-            licence: row.get("licence")?,
-            dependencies: list("dependencies")?,
-            repository: row.get("repository")?,
-        },
+    Ok(Product {
+        name: row.get("name")?,
+        version: row.get("version")?,
+        description: row.get("description")?,
+        keywords: list("keywords")?,
+        categories: list("categories")?,
+        licence: row.get("licence")?,
+        dependencies: list("dependencies")?,
+        repository: row.get("repository")?,
     })
 }
 

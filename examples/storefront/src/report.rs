@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::{
     gates::Limits,
+    ingest::{Ingest, summary::Figures},
     load::{Group, Outcome},
     orders::rush::{CLIENTS, Rush},
     verdict::{Verdict, judge, kept},
@@ -21,8 +22,8 @@ use crate::{
 /// What the demo showed.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Products in the database.
-    pub products: u64,
+    /// How the database was filled.
+    pub ingest: Figures,
     /// Broad searches per second that the bare service answered before the load.
     pub capacity_per_second: f64,
     /// Requests per second that each client may make behind Plimsoll.
@@ -118,7 +119,7 @@ impl Report {
     /// one that holds every client to `limits`.
     #[must_use]
     pub fn new(
-        products: u64,
+        ingest: &Ingest,
         capacity: f64,
         limits: Limits,
         duration: Duration,
@@ -126,10 +127,11 @@ impl Report {
         gated: &Outcome,
         orders: [Ordered; 2],
     ) -> Self {
-        let mut verdicts = Vec::from(judge(limits, duration, bare, gated));
+        let mut verdicts = vec![ingest.verdict()];
+        verdicts.extend(judge(limits, duration, bare, gated));
         verdicts.push(kept(&orders));
         Self {
-            products,
+            ingest: ingest.figures(),
             capacity_per_second: capacity,
             rate_per_second: limits.rate,
             burst: limits.burst,

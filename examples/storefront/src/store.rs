@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     database::Database,
-    query::{self, Hit, Listed},
+    query::{self, Hit, Listed, PageHit},
 };
 
 /// Why a read gave no answer.
@@ -109,6 +109,16 @@ impl Store {
     pub async fn search(&self, query: &str, limit: u8) -> Result<Vec<Hit>, ReadError> {
         let Some(words) = query::match_expression(query) else { return Ok(Vec::new()) };
         self.read(move |connection| query::search(connection, &words, limit)).await
+    }
+
+    /// The best `limit` pages of documentation for what somebody typed, best first.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadError`]. No query text is an error.
+    pub async fn pages(&self, query: &str, limit: u8) -> Result<Vec<PageHit>, ReadError> {
+        let Some(words) = query::match_expression(query) else { return Ok(Vec::new()) };
+        self.read(move |connection| query::pages(connection, &words, limit)).await
     }
 
     /// One product, if there is one with that number.
@@ -264,6 +274,7 @@ mod tests {
             "²",
         ] {
             store.search(typed, 10).await.unwrap_or_else(|error| panic!("{typed:?}: {error:?}"));
+            store.pages(typed, 10).await.unwrap_or_else(|error| panic!("{typed:?}: {error:?}"));
         }
     }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process,
 };
@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use storefront::{
-    catalogue::Catalogue, database::Database, demo, gates::Limits, http::router, orders::Orders,
+    catalogue::Product, database::Database, demo, gates::Limits, http::router, orders::Orders,
     store::Store,
 };
 use tokio::task::JoinSet;
@@ -31,7 +31,10 @@ impl Shop {
         let file = env::temp_dir().join(format!("storefront-orders-{}-{name}.db", process::id()));
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/sample.jsonl");
         let database = Database::at(&file).unwrap();
-        database.fill(&Catalogue::from_json_lines(&sample).unwrap().products).unwrap();
+        let lines = fs::read_to_string(sample).unwrap();
+        let products: Vec<_> =
+            lines.lines().map(|it| Product::from_line(it.as_bytes()).unwrap()).collect();
+        database.fill(&products).unwrap();
         let store = Store::open(database, 1, 8).unwrap();
         let make = if together { Orders::together } else { Orders::one_by_one };
         let orders = make(&store).unwrap();

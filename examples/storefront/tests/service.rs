@@ -2,14 +2,14 @@
 //! a socket where the connection matters.
 #![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use storefront::{
-    catalogue::Catalogue,
+    catalogue::Product,
     database::Database,
     demo,
     gates::Limits,
@@ -32,7 +32,10 @@ const UNNAMED: &[u8] = b"GET /search?q=lamp HTTP/1.1\r\nhost: shop\r\nconnection
 fn store() -> Store {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/sample.jsonl");
     let database = Database::temporary().unwrap();
-    database.fill(&Catalogue::from_json_lines(&sample).unwrap().products).unwrap();
+    let lines = fs::read_to_string(sample).unwrap();
+    let products: Vec<_> =
+        lines.lines().map(|it| Product::from_line(it.as_bytes()).unwrap()).collect();
+    database.fill(&products).unwrap();
     Store::open(database, 2, 64).unwrap()
 }
 
@@ -98,6 +101,7 @@ async fn what_a_search_lists_can_be_fetched() {
     assert_eq!(product["name"], "teapot");
     assert_eq!(product["keywords"], serde_json::json!(["tea", "table"]));
     assert_eq!(product["licence"], "MIT");
+    assert_eq!(product["pages"], 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,1 @@
+//! A page of a package that has no product.

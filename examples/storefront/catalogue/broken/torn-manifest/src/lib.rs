@@ -1,0 +1,1 @@
+//! Café, in Latin-1.
