@@ -91,11 +91,12 @@ impl Side {
     pub(crate) fn leave(&mut self, spot: &mut Option<Spot>, watch: &Watch, wakes: &mut Wakes) {
         let Some(spot) = spot.take() else { return };
         let told = !self.line.is_waiting(spot);
-        let Some(Waiter { waker, weight }) = self.line.remove(spot) else { return };
+        let Some(waiter) = self.line.get_mut(spot) else { return };
         if told {
-            self.promised -= weight;
+            self.promised -= waiter.weight;
         }
-        wakes.retired = waker;
+        wakes.retired = waiter.waker.take();
+        self.line.remove(spot);
         self.blocked.count_to(watch.now());
         self.blocked.calls -= 1;
     }
