@@ -1,6 +1,7 @@
 //! How a run fails.
 
 use crate::stats::Report;
+use plimsoll_core::{AsRejected, Rejected};
 use std::{any::Any, error::Error, fmt, sync::Arc};
 
 /// Any error of any stage.
@@ -106,6 +107,13 @@ impl Error for RunError {
             Cause::Failed { error, .. } => Some(&**error),
             Cause::Panicked { .. } | Cause::CutOff { .. } => None,
         }
+    }
+}
+
+/// Finds a refusal that a stage's error was, or was caused by.
+impl AsRejected for RunError {
+    fn as_rejected(&self) -> Option<Rejected> {
+        Rejected::find(self)
     }
 }
 

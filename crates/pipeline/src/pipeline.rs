@@ -60,11 +60,7 @@ impl<I: Iterator<Item: Send + 'static> + Send + 'static> Pipeline<Source<FromIte
             (least, Some(most)) if least == most => u64::try_from(most).ok(),
             _ => None,
         };
-        let new = Self::of(FromIter(items));
-        if let Some(expected) = expected {
-            let _ = new.life.0.expected.set(expected);
-        }
-        new
+        Self::of(FromIter(items), expected)
     }
 }
 
@@ -76,7 +72,7 @@ impl<S: Stream<Item: Send + 'static> + Send + 'static> Pipeline<Source<FromStrea
     /// `.stage_sync("source", |item| item)` with a policy for errors takes them
     /// apart.
     pub fn from_stream(stream: S) -> Self {
-        Self::of(FromStream(Box::pin(stream)))
+        Self::of(FromStream(Box::pin(stream)), None)
     }
 }
 
@@ -86,7 +82,7 @@ impl<T: Send + 'static> Pipeline<Source<FromChannel<T>>> {
     /// Drained, the pipeline closes it: senders get back what they could not
     /// send, and what is inside was accepted and is processed.
     pub fn from_channel(rx: Receiver<T>) -> Self {
-        Self::of(FromChannel(rx))
+        Self::of(FromChannel(rx), None)
     }
 }
 
@@ -125,14 +121,14 @@ where
     /// # }
     /// ```
     pub fn from_acked(stream: S) -> Self {
-        Self::of(FromAcked(Box::pin(stream)))
+        Self::of(FromAcked(Box::pin(stream)), None)
     }
 }
 
 impl<F> Pipeline<Source<F>> {
-    fn of(feed: F) -> Self {
+    fn of(feed: F, expected: Option<u64>) -> Self {
         let last = Source { feed, settings: Settings::new() };
-        let life = Life(Arc::new(Registry::new()));
+        let life = Life(Arc::new(Registry::new(expected)));
         Self { last, extras: Extras::default(), life }
     }
 }

@@ -6,8 +6,8 @@ use indicatif::ProgressBar;
 /// Brings `bar` up to date.
 pub(crate) fn show(bar: &ProgressBar, registry: &Registry) {
     let report = registry.report();
-    if let Some(expected) = registry.expected.get() {
-        bar.set_length(*expected);
+    if let Some(expected) = registry.expected() {
+        bar.set_length(expected);
     }
     bar.set_position(report.read - report.inside());
     if let Some(bottleneck) = report.bottleneck() {

@@ -219,14 +219,16 @@ impl<L: Flow> Pipeline<L> {
         Ok(self.map(|before| Split { before, lanes, key, settings }))
     }
 
-    /// The items of another pipeline among those of this one, as they come. What
-    /// was set around the other's run (its clock, its handles) is lost: set it on this one.
+    /// The items of another pipeline among those of this one, as they come. They
+    /// run as one: what was set around the other's run counts no more, and its
+    /// handles tell nothing.
     pub fn merge_with<B>(self, other: Pipeline<B>) -> Pipeline<Merge<L, B>>
     where
         B: Flow<Item = L::Item, Mark = L::Mark>,
     {
         let settings = Settings::new();
-        let Pipeline { last: other, .. } = other;
+        let Pipeline { last: other, life, .. } = other;
+        self.life.0.expect_also(life.0.expected());
         self.map(|one| Merge { one, other, settings })
     }
 

@@ -1,7 +1,7 @@
 //! The report as people read it.
 
-use super::{Report, StageReport};
-use std::{fmt, time::Duration};
+use super::{Report, StageReport, report::per_second};
+use std::fmt;
 
 /// How wide the bar of a stage is.
 const BAR: usize = 20;
@@ -40,10 +40,7 @@ impl Report {
             write!(f, ", {items} {what}")?;
         }
         write!(f, "; {:.2?}", self.elapsed)?;
-        if !self.elapsed.is_zero() {
-            write!(f, ", {:.0} items/s", per_second(self.read - self.inside(), self.elapsed))?;
-        }
-        Ok(())
+        write!(f, ", {:.0} items/s", per_second(self.read - self.inside(), self.elapsed))
     }
 
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +48,7 @@ impl Report {
         let width = widest.unwrap_or(0).max("stage".len());
         write!(
             f,
-            "\n{:width$}  workers         in        out  errors  busy  starved  blocked  queue",
+            "\n{:width$}  workers         in        out  errors  items/s  busy  starved  blocked      queue",
             "stage"
         )?;
         for stage in &self.stages {
@@ -59,27 +56,22 @@ impl Report {
             let percent = |part| stage.share(part) * 100.0;
             write!(
                 f,
-                "\n{name:width$}  {workers:>7} {taken:>10} {given:>10} {:>7} {:>4.0}%  {:>6.0}%  {:>6.0}%  ",
+                "\n{name:width$}  {workers:>7} {taken:>10} {given:>10} {:>7} {:>8.0} {:>4.0}%  {:>6.0}%  {:>6.0}%  ",
                 stage.errors(),
+                stage.throughput(),
                 percent(*busy),
                 percent(*starved),
                 percent(*blocked),
             )?;
             if stage.capacity > 0 {
-                write!(f, "{:>5}", format!("{}/{}", stage.high_water, stage.capacity))?;
+                write!(f, "{:>9}", format!("{}/{}", stage.high_water, stage.capacity))?;
             } else {
-                write!(f, "{:>5}", "-")?;
+                write!(f, "{:>9}", "-")?;
             }
             write!(f, "  {}", bar(stage))?;
         }
         Ok(())
     }
-}
-
-fn per_second(items: u64, time: Duration) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a rate to be read")]
-    let items = items as f64;
-    items / time.as_secs_f64()
 }
 
 /// Busy, then blocked, then the rest.

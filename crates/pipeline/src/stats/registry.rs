@@ -14,6 +14,8 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
+const UNKNOWN: u64 = u64::MAX;
+
 /// The stages, the account, the clock, and the two signals.
 pub(crate) struct Registry {
     pub(crate) ledger: Arc<Ledger>,
@@ -22,8 +24,8 @@ pub(crate) struct Registry {
     started: AtomicU64,
     ended: AtomicU64,
     over: AtomicBool,
-    /// How many items the source will give, where it knows.
-    pub(crate) expected: OnceLock<u64>,
+    /// How many items the sources will give, [`UNKNOWN`] where one does not know.
+    expected: AtomicU64,
     /// Sources stop: a flag for those who are busy, and then a signal for those
     /// who wait.
     stopping: AtomicBool,
@@ -33,7 +35,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
+    /// For a source that will give so many items, if it knows.
+    pub(crate) fn new(expected: Option<u64>) -> Self {
         Self {
             ledger: Arc::default(),
             stages: Mutex::new(Vec::new()),
@@ -41,7 +44,7 @@ impl Registry {
             started: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             over: AtomicBool::new(false),
-            expected: OnceLock::new(),
+            expected: AtomicU64::new(expected.unwrap_or(UNKNOWN)),
             stopping: AtomicBool::new(false),
             stopped: CancellationToken::new(),
             done: CancellationToken::new(),
@@ -50,6 +53,16 @@ impl Registry {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         self.clock.get_or_init(|| Arc::new(DefaultClock::new()))
+    }
+
+    pub(crate) fn expected(&self) -> Option<u64> {
+        Some(self.expected.load(Relaxed)).filter(|items| *items != UNKNOWN)
+    }
+
+    /// There is another source.
+    pub(crate) fn expect_also(&self, other: Option<u64>) {
+        let both = self.expected().zip(other).map(|(a, b)| a.saturating_add(b));
+        self.expected.store(both.unwrap_or(UNKNOWN), Relaxed);
     }
 
     /// Only before the first reading.

@@ -115,6 +115,13 @@ impl StageReport {
         self.skipped + self.dead_lettered + self.failed
     }
 
+    /// Items taken in per second, from the start of the run on.
+    #[must_use]
+    pub fn throughput(&self) -> f64 {
+        let workers = u32::try_from(self.workers.max(1)).unwrap_or(u32::MAX);
+        per_second(self.taken, self.whole / workers)
+    }
+
     /// The share of its workers' time that the stage was busy, 0 to 1. What is
     /// left when it was neither busy, nor starved, nor blocked is before it
     /// started or after it had ended.
@@ -133,6 +140,13 @@ impl StageReport {
     fn need(&self) -> Duration {
         self.busy / u32::try_from(self.workers.max(1)).unwrap_or(u32::MAX)
     }
+}
+
+/// Zero in no time.
+pub(super) fn per_second(items: u64, time: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a rate to be read")]
+    let items = items as f64;
+    if time.is_zero() { 0.0 } else { items / time.as_secs_f64() }
 }
 
 /// The stage that everything else waits for.
