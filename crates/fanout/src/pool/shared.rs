@@ -130,10 +130,11 @@ impl<S: Stream, U, E> Shared<S, U, E> {
         self.step(|state, after| state.release(yielded, after));
     }
 
-    /// Drops the source, and tells the workers to leave.
+    /// Drops the source, and tells the workers to leave. Does not wait for a
+    /// worker that asks the source just now: the last to leave drops it then.
     pub(crate) fn close(&self) {
         drop(self.step(|state, after| state.close(after)));
-        let source = lock(&self.source).take();
+        let source = self.source.try_lock().ok().and_then(|mut source| source.take());
         drop(source);
     }
 }
