@@ -129,7 +129,7 @@ pub async fn ingest(
 
 /// Shows how far the ingest has come, where somebody looks.
 fn bar() -> Option<ProgressBar> {
-    let style = ProgressStyle::with_template("{spinner} {pos} files, {per_sec}; {msg}").ok()?;
+    let style = ProgressStyle::with_template("{spinner} {pos} files in {elapsed}; {msg}").ok()?;
     io::stderr().is_terminal().then(|| ProgressBar::new_spinner().with_style(style))
 }
 

@@ -7,7 +7,7 @@
 //! | `parse` | a manifest becomes a product, doc comments a page | [`Workers::parse`] |
 //! | `validate` | refuses what is empty or too large | 1 |
 //! | `sift` | leaves out what is not to be written, and says why | 1, in the task of `validate` |
-//! | `batch` | gathers [`BATCH`] of them | |
+//! | `batch` | gathers [`BATCH`] of them | 1 |
 //! | `write` | a transaction for a batch | 1, blocking: SQLite has one writer |
 //!
 //! Every stage keeps the order. A page is behind its manifest all the way, so its product is in the
@@ -18,11 +18,12 @@
 //!
 //! # Memory
 //!
-//! What is inside is bounded, whatever there is to find: paths by the window of the fan-out and the
-//! first queue, contents by the queue behind `read` and what waits for its turn there ([`READ_AHEAD`]
-//! each, of a megabyte at most), pages by the queue behind `sift`, and by the batches: one that
-//! gathers, one that waits, one that is written. Only the names of the products grow with what is
-//! found.
+//! What is inside is bounded in number, whatever there is to find: paths by the window of the
+//! fan-out and a queue of 256; contents and pages by the queues behind `read` and `parse`, and what
+//! waits beside them for its turn ([`FILES`] each); pages by the queue behind `sift` and by three
+//! batches, one that gathers, one that waits, one that is written ([`BATCH`] each). A file is a
+//! megabyte at most and a page half of one, so the worst that can be made up is 330 MB; a cache of
+//! 135 MB took 35 MB. Only the names of the products grow with what is found.
 
 pub mod account;
 pub mod docs;
@@ -60,11 +61,12 @@ use crate::{
 /// No manifest, source file or catalogue line is larger than this; what is larger is refused.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// How many files that were read may wait to be parsed.
-const READ_AHEAD: usize = 16;
+/// How many files may wait in each of the places where files wait: behind `read` and behind `parse`,
+/// in the queue and, out of turn, beside it.
+const FILES: usize = 16;
 
 /// How many products and pages are written in one transaction.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 
 /// How long the first of a batch may wait for others. Nobody waits for a page: this is for a source
 /// that stalls.
@@ -148,14 +150,19 @@ impl Sources {
 #[derive(Clone, Copy, Debug)]
 pub struct Workers {
     /// Threads that read files.
-    pub read: usize,
+    pub read: u8,
     /// Tasks that parse.
-    pub parse: usize,
+    pub parse: u8,
+}
+
+impl Workers {
+    /// From a cold disk, four read until the writer is the slowest; from memory, two would.
+    pub const DEFAULT: Self = Self { read: 4, parse: 2 };
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        Self { read: 2, parse: 2 }
+        Self::DEFAULT
     }
 }
 
@@ -208,13 +215,13 @@ pub async fn ingest(
             }
             read
         })
-        .try_workers(workers.read)?
+        .try_workers(workers.read.into())?
         .on_error(account.letters())
-        .buffer(READ_AHEAD)
+        .buffer(FILES)
         .stage_sync("parse", parse)
-        .try_workers(workers.parse)?
+        .try_workers(workers.parse.into())?
         .on_error(account.letters())
-        .buffer(BATCH)
+        .buffer(FILES)
         .stage_sync("validate", validate)
         .on_error(account.letters())
         .filter_map("sift", move |item| {

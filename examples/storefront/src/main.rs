@@ -73,10 +73,10 @@ struct SourceArgs {
 #[derive(Debug, Args)]
 struct WorkerArgs {
     /// How many threads read files.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = Workers::DEFAULT.read, value_parser = clap::value_parser!(u8).range(1..))]
     readers: u8,
     /// How many tasks parse them.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = Workers::DEFAULT.parse, value_parser = clap::value_parser!(u8).range(1..))]
     parsers: u8,
 }
 
@@ -114,7 +114,7 @@ impl From<SourceArgs> for Source {
 
 impl From<WorkerArgs> for Workers {
     fn from(args: WorkerArgs) -> Self {
-        Self { read: args.readers.into(), parse: args.parsers.into() }
+        Self { read: args.readers, parse: args.parsers }
     }
 }
 

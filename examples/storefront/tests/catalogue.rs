@@ -1,96 +1,17 @@
 //! What the ingest makes of good and broken sources.
 #![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    future::pending,
-    path::{Path, PathBuf},
-};
+mod shop;
 
-use plimsoll::pipeline::CancellationToken;
-use rusqlite::Connection;
+use std::{collections::BTreeMap, fs, future::pending, path::Path};
+
 use storefront::{
     database::Database,
     demo::{self, Source},
-    ingest::{Ingest, Sources, Workers, account::Counts, ingest},
-    store::Store,
+    ingest::Sources,
 };
-use tokio::task::yield_now;
 
-/// A fresh folder for one test.
-fn folder(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn sample() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue/sample.jsonl")
-}
-
-/// A database in a folder, and a look into it.
-struct Shop {
-    database: Database,
-    look: Connection,
-}
-
-impl Shop {
-    fn new(folder: &Path) -> Self {
-        let path = folder.join("shop.db");
-        Self { database: Database::at(&path).unwrap(), look: Connection::open(&path).unwrap() }
-    }
-
-    async fn ingest(&self, sources: Sources) -> anyhow::Result<Ingest> {
-        let workers = Workers { read: 4, parse: 4 };
-        ingest(&self.database, sources, workers, CancellationToken::new(), None).await
-    }
-
-    fn ask<T: rusqlite::types::FromSql>(&self, query: &str) -> Vec<T> {
-        let mut statement = self.look.prepare(query).unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
-    }
-
-    /// How many rows there are; none where there is no table.
-    fn count(&self, table: &str) -> u64 {
-        let query = format!("SELECT count(*) FROM {table}");
-        self.look.query_row(&query, [], |row| row.get(0)).unwrap_or_default()
-    }
-
-    /// Holds the full-text indexes against what they are indexes of.
-    fn check_indexes(&self) {
-        for index in ["products_fts", "pages_fts"] {
-            let check =
-                format!("INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)");
-            self.look.execute(&check, []).unwrap();
-        }
-    }
-}
-
-/// Writes a file and the folders above it.
-fn plant(path: PathBuf, text: impl AsRef<[u8]>) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-fn manifest(name: &str) -> String {
-    format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\n")
-}
-
-fn counts(
-    found: u64,
-    written: u64,
-    filtered: &[(&'static str, u64)],
-    dead_lettered: u64,
-) -> Counts {
-    Counts {
-        found,
-        written,
-        filtered: BTreeMap::from_iter(filtered.iter().copied()),
-        dead_lettered,
-    }
-}
+use shop::{Shop, counts, folder, manifest, plant, sample};
 
 #[tokio::test]
 async fn the_sample_has_fifty_products_and_nothing_broken() {
@@ -160,7 +81,7 @@ async fn everything_found_is_written_or_left_out_or_named_as_broken() {
     assert!(verdict.holds);
     assert_eq!(
         verdict.says,
-        "every manifest is accounted for: 11 found = 2 written + 2 left out + 7 broken"
+        "every manifest is accounted for: 11 found = 2 written + 2 filtered + 7 dead-lettered"
     );
     let report = &ingested.report;
     assert_eq!((report.read, report.written, report.filtered, report.dead_lettered), (18, 4, 5, 9));
@@ -264,118 +185,6 @@ async fn bad_lines_are_named_with_their_number_and_the_rest_goes_on() {
     assert!(reason(4).starts_with("missing field `version`"), "{}", reason(4));
     assert_eq!(reason(7), "name must not be empty");
     assert_eq!(reason(8), "the line is longer than 1048576 bytes");
-}
-
-#[tokio::test]
-async fn an_ingest_that_is_told_to_stop_keeps_what_it_found_and_nothing_half() {
-    const LINES: u64 = 100_000;
-    let folder = folder("stopped");
-    let path = folder.join("catalogue.jsonl");
-    let line =
-        |n| format!("{{\"name\": \"lamp-{n}\", \"version\": \"1\", \"keywords\": [\"k{n}\"]}}\n");
-    fs::write(&path, (0..LINES).map(line).collect::<String>()).unwrap();
-
-    let shop = Shop::new(&folder);
-    let token = CancellationToken::new();
-    let sources = Sources::lines(&path).also(demo::planted());
-    let ingest = ingest(&shop.database, sources, Workers::default(), token.clone(), None);
-    // Once the first batch is there: some are found and not written, and most are not found.
-    let stop = async {
-        while shop.count("products") == 0 {
-            yield_now().await;
-        }
-        token.cancel();
-    };
-    let (ingested, ()) = tokio::join!(ingest, stop);
-    let ingested = ingested.unwrap();
-
-    assert!(ingested.stopped);
-    let Counts { found, written, .. } = *ingested.manifests();
-    assert!(0 < written && found < LINES, "{}", ingested.manifests());
-    assert_eq!(*ingested.manifests(), counts(found, found, &[], 0));
-    assert!(ingested.verdict().holds);
-    assert_eq!((shop.count("products"), ingested.held.products), (written, written));
-    let names = shop.ask::<String>("SELECT name FROM products ORDER BY id");
-    assert!(names.iter().enumerate().all(|(n, name)| *name == format!("lamp-{n}")));
-    shop.check_indexes();
-}
-
-#[tokio::test]
-async fn a_second_ingest_keeps_ids_and_takes_the_new_text() {
-    let folder = folder("again");
-    let registry = folder.join("registry");
-    for name in ["chair", "lamp", "table"] {
-        let package = registry.join("one").join(name);
-        plant(package.join("Cargo.toml"), manifest(name) + "description = \"old words\"\n");
-        plant(package.join("src/lib.rs"), format!("//! The {name}.\n//! Old text."));
-    }
-    let shop = Shop::new(&folder);
-    let ids = "SELECT id || ' ' || name || ' ' || version FROM products ORDER BY id";
-    let pages = "SELECT id || ' ' || product || ' ' || path FROM pages ORDER BY id";
-    shop.ingest(Sources::registry(&registry)).await.unwrap();
-    let first = (shop.ask::<String>(ids), shop.ask::<String>(pages));
-    assert_eq!((first.0.len(), first.1.len()), (3, 3));
-
-    let lamp = registry.join("one/lamp");
-    plant(lamp.join("Cargo.toml"), manifest("lamp") + "description = \"fresh words\"\n");
-    plant(lamp.join("src/lib.rs"), "//! The lamp.\n//! Fresh text.");
-    plant(registry.join("one/apple/Cargo.toml"), manifest("apple"));
-    for _ in 0..2 {
-        let ingested = shop.ingest(Sources::registry(&registry)).await.unwrap();
-        assert_eq!(*ingested.manifests(), counts(4, 4, &[], 0));
-        assert_eq!((ingested.held.products, ingested.held.pages), (4, 3));
-    }
-    assert_eq!(shop.ask::<String>(ids)[..3], first.0);
-    assert_eq!(shop.ask::<String>(pages), first.1);
-    let find = |index: &str, word: &str| {
-        shop.ask::<i64>(&format!("SELECT rowid FROM {index} WHERE {index} MATCH '{word}'"))
-    };
-    assert_eq!((find("products_fts", "fresh"), find("pages_fts", "fresh")), (vec![2], vec![2]));
-    assert_eq!(find("products_fts", "old"), [1, 3]);
-    assert_eq!(find("pages_fts", "old"), [1, 3]);
-    shop.check_indexes();
-}
-
-#[tokio::test]
-async fn pages_are_found_by_their_words_and_the_title_counts_most() {
-    let folder = folder("pages");
-    let lamp = folder.join("registry/one/lamp");
-    plant(lamp.join("Cargo.toml"), manifest("lamp"));
-    plant(lamp.join("a.rs"), "//! Wires.\n//! What a shade needs, and the bulb in it.");
-    plant(lamp.join("b.rs"), "//! A shade.\n//! Paper, mostly.");
-    plant(lamp.join("c.rs"), "//! Feet.");
-    let shop = Shop::new(&folder);
-    shop.ingest(Sources::registry(&folder.join("registry"))).await.unwrap();
-    let store = Store::open(shop.database, 1, 8).unwrap();
-    let hits = store.pages("shade", 10).await.unwrap();
-    let found: Vec<_> = hits.iter().map(|hit| (hit.path.as_str(), hit.title.as_str())).collect();
-    assert_eq!(found, [("b.rs", "A shade."), ("a.rs", "Wires.")]);
-    assert_eq!((hits[0].product, hits[0].name.as_str()), (1, "lamp"));
-    assert!(hits[1].excerpt.contains("What a shade needs"), "{:?}", hits[1]);
-    assert_eq!(store.pages("shade", 1).await.unwrap()[..], hits[..1]);
-    assert_eq!(store.product(1).await.unwrap().unwrap().pages, 3);
-    store.close().await;
-}
-
-#[tokio::test]
-async fn a_database_that_says_no_ends_the_ingest_and_keeps_what_was_there() {
-    let folder = folder("refused");
-    let shop = Shop::new(&folder);
-    shop.ingest(Sources::lines(&sample())).await.unwrap();
-    let refuse = "CREATE TRIGGER no BEFORE INSERT ON products WHEN new.name = 'poison'
-                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
-    shop.look.execute_batch(refuse).unwrap();
-    let lines = ["sugar", "poison"].map(|it| format!("{{\"name\": \"{it}\", \"version\": \"1\"}}"));
-    fs::write(folder.join("poison.jsonl"), lines.join("\n")).unwrap();
-
-    let said = shop.ingest(Sources::lines(&folder.join("poison.jsonl"))).await.unwrap_err();
-    let said = format!("{said:#}");
-    let path = shop.database.path().display();
-    let start =
-        format!("could not fill the database {path}: stage `write` failed: the disk is full");
-    assert!(said.starts_with(&start), "{said}");
-    assert_eq!(shop.count("products"), 50);
-    shop.check_indexes();
 }
 
 #[tokio::test]

@@ -48,10 +48,11 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { found, written, dead_lettered, .. } = self;
-        let (sign, left_out) = (if self.add_up() { "=" } else { "≠" }, self.left_out());
+        let (sign, filtered) = (if self.add_up() { "=" } else { "≠" }, self.left_out());
         write!(
             f,
-            "{found} found {sign} {written} written + {left_out} left out + {dead_lettered} broken"
+            "{found} found {sign} {written} written + {filtered} filtered + {dead_lettered} \
+             dead-lettered"
         )
     }
 }
@@ -169,5 +170,21 @@ impl<T> OnError<T, Refused> for Letters {
     async fn failed(&self, failure: Failure<(), Refused>) -> Result<Handled, BoxError> {
         self.0.broken(&failure.stage, &failure.error);
         Ok(Handled::DeadLettered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_does_not_add_up_says_so() {
+        let filtered = BTreeMap::from([("why", 2), ("why not", 1)]);
+        let mut counts = Counts { found: 10, written: 6, filtered, dead_lettered: 1 };
+        assert!(counts.add_up());
+        assert_eq!(counts.to_string(), "10 found = 6 written + 3 filtered + 1 dead-lettered");
+        counts.written = 5;
+        assert!(!counts.add_up());
+        assert!(counts.to_string().starts_with("10 found ≠ 5 written"));
     }
 }

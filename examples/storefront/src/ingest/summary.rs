@@ -102,13 +102,13 @@ impl Ingest {
     }
 }
 
-/// The table of the pipeline, what is broken, what was left out and why, and the account.
+/// The table of the pipeline, the first dead letters, the account, and what was left out and why.
 impl fmt::Display for Ingest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counted { manifests, sources, bytes, letters, notes } = &self.counted;
-        writeln!(f, "{}\n", self.report)?;
+        writeln!(f, "{}", self.report)?;
         for letter in letters {
-            writeln!(f, "  broken at {letter}")?;
+            writeln!(f, "  dead letter of {letter}")?;
         }
         let broken = manifests.dead_lettered + sources.dead_lettered;
         let more = broken.saturating_sub(letters.len() as u64);
@@ -121,7 +121,7 @@ impl fmt::Display for Ingest {
         for (what, counts) in [("manifests", manifests), ("source files", sources)] {
             writeln!(f, "{what}: {counts}")?;
             for (why, number) in &counts.filtered {
-                writeln!(f, "  left out: {number} with {why}")?;
+                writeln!(f, "  filtered: {number}, {why}")?;
             }
         }
         let megabytes = count(*bytes) / 1e6;
