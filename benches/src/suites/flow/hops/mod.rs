@@ -3,6 +3,7 @@
 mod one_by_one;
 mod ours;
 mod peers;
+mod pipeline;
 
 use super::both;
 use crate::{
@@ -109,7 +110,8 @@ fn numbers(capacity: usize) -> Group {
     let fed = both(&[AtMost::fraction(fed, TOKIO)]);
     let ours = move || plimsoll_channel::bounded(capacity);
     Group::flows()
-        .ours(ours::drivers::<u64>(&case("three hops through stage drivers"), capacity), &drivers)
+        .ours(pipeline::hops::<u64>(&case("three hops through stage drivers"), capacity), &drivers)
+        .ours(ours::drivers::<u64>(&case("three hops by hand in chunks"), capacity), &drivers)
         .ours(one_by_one::ours::hops::<u64>(&case("three hops one by one"), ours), &one_by_one)
         .ours(ours::fed::<u64>(&case("three hops through Feeder"), capacity), &fed)
         .peers(peers_of::<u64>(capacity))
@@ -117,10 +119,14 @@ fn numbers(capacity: usize) -> Group {
 
 /// 1 KiB an item: to move one costs as much as to send it.
 fn large(capacity: usize) -> Group {
-    let name = format!("three hops of 1 KiB items, capacity {capacity}");
+    let case = |how: &str| format!("three hops of 1 KiB items, {how}, capacity {capacity}");
     let times = if capacity < 1_000 { 4.0 } else { 2.5 };
+    let target = both(&[AtMost::fraction(times, TOKIO)]);
+    // Long enough that the memory which a round begins with counts for nothing.
     Group::flows()
-        .ours(ours::drivers::<KiB>(&name, capacity), &both(&[AtMost::fraction(times, TOKIO)]))
+        .lengthened(15)
+        .ours(pipeline::hops::<KiB>(&case("stage drivers"), capacity), &target)
+        .ours(ours::drivers::<KiB>(&case("by hand in chunks"), capacity), &target)
         .peers(peers_of::<KiB>(capacity))
 }
 
@@ -146,8 +152,8 @@ fn lone() -> Group {
     Group::flows()
         .ours(ours("one by one", true), &target)
         .ours(ours("one by one, untimed", false), &target)
-        .ours(ours::lone_drivers(&case("stage drivers"), true), &target)
-        .ours(ours::lone_drivers(&case("stage drivers, untimed"), false), &target)
+        .ours(ours::lone_drivers(&case("drivers by hand"), true), &target)
+        .ours(ours::lone_drivers(&case("drivers by hand, untimed"), false), &target)
         .peer(mpsc::lone::<u64>(TOKIO, || tokio::sync::mpsc::channel(ROOM)))
         .peer(kanal::lone::<u64>("kanal", || ::kanal::bounded_async(ROOM)))
         .peer(flume::lone::<u64>("flume", || ::flume::bounded(ROOM)))

@@ -20,6 +20,11 @@ pub(super) fn channel(timed: bool) -> (Sender<u64>, Receiver<u64>) {
     builder.build().expect("room for 100")
 }
 
+/// As between the stages of a pipeline, which measure their time themselves.
+fn untimed<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    Builder::new(capacity).untimed().build().expect("room for some")
+}
+
 /// A stage that takes what is there, and hands on what it made of it.
 async fn driver<T: Item>(mut rx: Receiver<T>, tx: Sender<T>) -> Result<(), Closed> {
     let (mut input, mut output) = (VecDeque::new(), VecDeque::new());
@@ -57,7 +62,7 @@ fn go(task: impl Future<Output = Result<(), Closed>> + Send + 'static) {
 
 pub(super) fn drivers<T: Item>(name: &str, capacity: usize) -> Subject {
     Subject::flow(name, move |items| async move {
-        let [(a, b), (c, d), (e, f)] = [(); 3].map(|()| bounded::<T>(capacity));
+        let [(a, b), (c, d), (e, f)] = [(); 3].map(|()| untimed::<T>(capacity));
         go(source(a, items));
         go(driver(b, c));
         go(driver(d, e));
