@@ -45,8 +45,6 @@ pub struct PageHit {
     pub path: String,
     /// The page's title.
     pub title: String,
-    /// Some words around those that were looked for.
-    pub excerpt: String,
     /// How well it matches, higher is better; not to be compared with that of a product.
     pub score: f64,
 }
@@ -101,11 +99,12 @@ pub(crate) fn pages(
     query: &str,
     limit: u8,
 ) -> rusqlite::Result<Vec<PageHit>> {
-    // Sorted by the index itself, which makes excerpts only of what is within the limit. The
-    // weights: title, text. Source: FTS5 documentation, sections 5.1.3 and 5.2.
+    // There is much more text here than in the descriptions of products. Whole words, then, which
+    // cost a tenth of beginnings, and no excerpts, which cost as much as the search. Sorted by the
+    // index itself. The weights: title, text. Source: FTS5 documentation, section 5.2.
+    let query = query.strip_suffix('*').unwrap_or(query);
     let mut statement = connection.prepare_cached(
-        "SELECT product, products.name, products.version, path, pages.title,
-                snippet(pages_fts, 1, '', '', '...', 16), -pages_fts.rank
+        "SELECT product, products.name, products.version, path, pages.title, -pages_fts.rank
          FROM pages_fts
          JOIN pages ON pages.id = pages_fts.rowid
          JOIN products ON products.id = pages.product
@@ -120,8 +119,7 @@ pub(crate) fn pages(
             version: row.get(2)?,
             path: row.get(3)?,
             title: row.get(4)?,
-            excerpt: row.get(5)?,
-            score: row.get(6)?,
+            score: row.get(5)?,
         })
     })?;
     hits.collect()

@@ -111,7 +111,8 @@ impl Store {
         self.read(move |connection| query::search(connection, &words, limit)).await
     }
 
-    /// The best `limit` pages of documentation for what somebody typed, best first.
+    /// The best `limit` pages of documentation for what somebody typed, whole words all of it, best
+    /// first.
     ///
     /// # Errors
     ///

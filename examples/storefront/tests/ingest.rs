@@ -100,7 +100,7 @@ async fn pages_are_found_by_their_words_and_the_title_counts_most() {
     let found: Vec<_> = hits.iter().map(|hit| (hit.path.as_str(), hit.title.as_str())).collect();
     assert_eq!(found, [("b.rs", "A shade."), ("a.rs", "Wires.")]);
     assert_eq!((hits[0].product, hits[0].name.as_str()), (1, "lamp"));
-    assert!(hits[1].excerpt.contains("What a shade needs"), "{:?}", hits[1]);
+    assert_eq!(store.pages("shad", 10).await.unwrap(), [], "the beginning of a word");
     assert_eq!(store.pages("shade", 1).await.unwrap()[..], hits[..1]);
     assert_eq!(store.product(1).await.unwrap().unwrap().pages, 3);
     store.close().await;
