@@ -18,7 +18,7 @@ fn field(file: &str, name: &str) -> Option<u64> {
 }
 
 /// Resident memory of this process in bytes. None where the system does not tell.
-fn resident() -> Option<u64> {
+pub(crate) fn resident() -> Option<u64> {
     field("/proc/self/status", "VmRSS")
 }
 

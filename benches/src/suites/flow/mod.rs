@@ -6,6 +6,7 @@ mod database;
 mod fanout;
 mod hops;
 mod idle;
+mod soak;
 mod work;
 
 use super::Suite;
@@ -47,5 +48,6 @@ fn run(bench: &mut Bench) -> Result<()> {
     fanout::run(bench)?;
     adapters::run(bench)?;
     idle::run(bench)?;
-    database::run(bench)
+    database::run(bench)?;
+    soak::run(bench)
 }
