@@ -1,2 +1,7 @@
-#![doc = include_str!("../README.md")]
+//! Backpressure.
 #![forbid(unsafe_code)]
+
+mod entrance;
+mod limit;
+
+pub use crate::limit::{ConcurrencyLimit, Fifo, LimitTicket};

@@ -157,14 +157,16 @@ impl Places {
         Take { places: self, n, stand: Stand::Outside }
     }
 
-    /// Gives `n` places back, which must have been taken.
+    /// Gives `n` places back, which must have been taken. Returns how many were
+    /// taken until then, these included.
     #[inline]
-    pub fn give_back(&self, n: u32) {
+    pub fn give_back(&self, n: u32) -> u32 {
         let before = self.word.fetch_sub(used(n), Ordering::Release);
         debug_assert!(used_of(before) >= n, "given back more than was taken");
         if before & WAITING != 0 {
             self.serve_all();
         }
+        used_of(before)
     }
 
     /// Changes the number of places, to [`MAX`](Self::MAX) at most.
@@ -312,7 +314,7 @@ impl Places {
         let left = self.take_out(&mut line, spot);
         drop(line);
         match left {
-            Some(Waiter { n, stage: Stage::Served }) => self.give_back(n),
+            Some(Waiter { n, stage: Stage::Served }) => _ = self.give_back(n),
             // The one behind may fit where this one did not.
             _ => self.serve_all(),
         }

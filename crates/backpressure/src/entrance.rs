@@ -1,0 +1,113 @@
+//! Places, and how long work may wait for one: what both limits are made of.
+
+use plimsoll_core::{Clock, Deadline, Reason, Rejected, Tick};
+use plimsoll_wait::{NoPlace, Places};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use tokio::time::{Sleep, sleep};
+
+/// How many may wait unless `queue` says otherwise.
+pub(crate) const QUEUE: usize = 1_024;
+
+/// How long work waits for a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    Never,
+    AtMost(Duration),
+    /// As long as its deadline allows.
+    UntilDeadline,
+}
+
+/// The word of the places on a cache line of its own.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Entrance<K> {
+    pub(crate) places: Places,
+    pub(crate) queue: usize,
+    pub(crate) patience: Patience,
+    /// Work that has less than this left of its deadline is not started.
+    pub(crate) work_takes: Duration,
+    pub(crate) clock: K,
+    pub(crate) name: &'static str,
+}
+
+impl<K: Clock> Entrance<K> {
+    /// With other places: all free, and nobody in line.
+    pub(crate) fn with_places(self, limit: u32, queue: usize) -> Self {
+        Self { places: Places::new(limit, queue), queue, ..self }
+    }
+
+    pub(crate) fn with_clock<L: Clock>(self, clock: L) -> Entrance<L> {
+        let Self { places, queue, patience, work_takes, clock: _, name } = self;
+        Entrance { places, queue, patience, work_takes, clock, name }
+    }
+
+    /// Takes `n` places now or refuses.
+    #[inline]
+    pub(crate) fn try_take(&self, n: u32) -> Result<(), Rejected> {
+        self.places.try_take(n).map_err(|_| self.full())
+    }
+
+    /// Takes `n` places, waiting for them. Cancel safe: dropped, it takes none.
+    pub(crate) async fn take(&self, n: u32) -> Result<(), Rejected> {
+        let latest = Deadline::current().map(|deadline| deadline.minus(self.work_takes).tick());
+        if latest.is_some_and(|latest| self.clock.now() >= latest) {
+            return Err(self.late());
+        }
+        match self.places.try_take(n) {
+            Ok(()) => Ok(()),
+            // Boxed, so that whoever need not wait carries no room for a timer.
+            Err(NoPlace::Full) => Box::pin(self.wait(n, latest.unwrap_or(Tick::MAX))).await,
+            Err(_) => Err(self.full()),
+        }
+    }
+
+    /// Waits in line until patience or time runs out.
+    async fn wait(&self, n: u32, latest: Tick) -> Result<(), Rejected> {
+        let until = match self.patience {
+            Patience::Never => return Err(self.full()),
+            Patience::AtMost(time) => latest.min(self.clock.now() + time),
+            Patience::UntilDeadline => latest,
+        };
+        let too_late = || if until == latest { self.late() } else { self.full() };
+        let mut take = pin!(self.places.take(n));
+        let mut timer = pin!(None::<Sleep>);
+        poll_fn(|cx| {
+            // First the line: who is given a place as the timer rings has it.
+            if let Poll::Ready(taken) = take.as_mut().poll(cx) {
+                return Poll::Ready(match taken {
+                    Err(_) => Err(self.full()),
+                    // Woken late: the work would be done for nobody.
+                    Ok(()) if latest != Tick::MAX && self.clock.now() >= latest => {
+                        self.places.give_back(n);
+                        Err(self.late())
+                    }
+                    Ok(()) => Ok(()),
+                });
+            }
+            if until == Tick::MAX {
+                return Poll::Pending;
+            }
+            if timer.is_none() {
+                timer.set(Some(sleep(until.since(self.clock.now()))));
+            }
+            match timer.as_mut().as_pin_mut() {
+                Some(timer) => timer.poll(cx).map(|()| Err(too_late())),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// No place: all are taken, or there are none.
+    #[cold]
+    fn full(&self) -> Rejected {
+        let none = self.places.limit() == 0;
+        Rejected::new(if none { Reason::Closed } else { Reason::Concurrency }, self.name)
+    }
+
+    #[cold]
+    fn late(&self) -> Rejected {
+        Rejected::new(Reason::Deadline, self.name)
+    }
+}

@@ -1,0 +1,59 @@
+//! The concurrency limit is held to what every gate promises.
+
+use super::MILLI;
+use plimsoll_backpressure::ConcurrencyLimit;
+use plimsoll_core::{GateExt, testing::Conformance};
+use std::time::Duration;
+
+const NAME: &str = "concurrency limit";
+
+#[tokio::test(start_paused = true)]
+async fn a_concurrency_limit_conforms() {
+    for limit in [1, 2, 10] {
+        Conformance::new(NAME, |clock| ConcurrencyLimit::new(limit).clock(clock))
+            .capacity(limit.into())
+            .holds()
+            .waits()
+            .check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_concurrency_limit_with_a_patience_conforms() {
+    Conformance::new(NAME, |clock| ConcurrencyLimit::new(3).wait_at_most(MILLI * 100).clock(clock))
+        .capacity(3)
+        .holds()
+        .waits()
+        .check();
+}
+
+#[test]
+fn a_concurrency_limit_of_none_conforms() {
+    Conformance::new(NAME, |clock| ConcurrencyLimit::new(0).clock(clock))
+        .capacity(0)
+        .holds()
+        .check();
+}
+
+#[test]
+fn a_concurrency_limit_that_lets_nobody_wait_conforms() {
+    Conformance::new(NAME, |clock| ConcurrencyLimit::new(3).queue(0).clock(clock))
+        .capacity(3)
+        .holds()
+        .check();
+    Conformance::new(NAME, |clock| {
+        ConcurrencyLimit::new(3).wait_at_most(Duration::ZERO).clock(clock)
+    })
+    .capacity(3)
+    .holds()
+    .check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_weighted_concurrency_limit_conforms() {
+    Conformance::new(NAME, |clock| ConcurrencyLimit::new(9).clock(clock).weighted(|&n: &u64| n))
+        .capacity(3)
+        .holds()
+        .waits()
+        .check_for(&3);
+}

@@ -1,0 +1,202 @@
+//! Those who wait: in order, not for ever, and not too many.
+
+use super::MILLI;
+use plimsoll_backpressure::ConcurrencyLimit;
+use plimsoll_core::{Admit, Clock, Deadline, GateExt, Outcome, Reason, TokioClock};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+fn poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_waited_long_enough_is_refused_then_and_not_before() {
+    let limit = ConcurrencyLimit::new(1).wait_at_most(MILLI * 100).clock(TokioClock);
+    let _held = limit.try_admit().unwrap();
+    let start = Instant::now();
+    let mut wait = Box::pin(limit.admit());
+    tokio::select! {
+        biased;
+        _ = &mut wait => unreachable!("refused before its time"),
+        () = sleep(MILLI * 99) => {}
+    }
+    let refusal = wait.await.unwrap_err();
+    assert_eq!((refusal.reason(), start.elapsed()), (Reason::Concurrency, MILLI * 100));
+    assert_eq!(limit.waiting(), 0);
+}
+
+/// Whoever gives up leaves the line: no place goes to it, so none is lost.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_times_out_takes_no_place_with_it() {
+    let limit = ConcurrencyLimit::new(2).wait_at_most(MILLI * 10).clock(TokioClock);
+    for _ in 0..100 {
+        let held = [limit.try_admit().unwrap(), limit.try_admit().unwrap()];
+        assert!(limit.admit().await.is_err());
+        drop(held);
+        assert_eq!((limit.in_flight(), limit.waiting()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_comes_as_the_patience_ends_is_had_or_handed_on() {
+    let limit = Arc::new(ConcurrencyLimit::new(1).wait_at_most(MILLI * 10).clock(TokioClock));
+    for _ in 0..100 {
+        let held = limit.try_admit_owned().unwrap();
+        let waits = tokio::spawn({
+            let limit = Arc::clone(&limit);
+            async move { limit.admit().await.is_ok() }
+        });
+        sleep(MILLI * 10).await;
+        drop(held);
+        let _ = waits.await.unwrap();
+        assert_eq!((limit.in_flight(), limit.waiting()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_without_a_deadline_waits_as_long_as_it_takes() {
+    let limit = ConcurrencyLimit::new(1);
+    let held = limit.admit().await.unwrap();
+    let mut waits = Box::pin(limit.admit());
+    assert!(poll(&mut waits).is_none());
+    sleep(Duration::from_secs(86_400)).await;
+    assert!(poll(&mut waits).is_none());
+    drop(held);
+    assert!(waits.await.is_ok());
+}
+
+/// Outside any runtime, a timer would panic.
+#[test]
+fn a_free_place_needs_no_runtime() {
+    let limit = ConcurrencyLimit::new(1).wait_at_most(MILLI * 100);
+    assert!(poll(&mut Box::pin(limit.admit())).unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_served_first_come_first_served_and_try_admit_does_not_overtake() {
+    let limit = ConcurrencyLimit::new(1);
+    let held = limit.try_admit().unwrap();
+    let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(limit.enter(&()))).collect();
+    assert!(waiting.iter_mut().all(|wait| poll(wait).is_none()));
+    drop(held);
+    for first in 0..5 {
+        assert!(limit.try_admit().is_err(), "it is promised to {first}");
+        assert!(waiting[first + 1..].iter_mut().all(|wait| poll(wait).is_none()));
+        let ticket = poll(&mut waiting[first]).unwrap().unwrap();
+        plimsoll_core::Gate::leave(&limit, ticket, Outcome::Success);
+    }
+    assert!(limit.try_admit().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_million_callers_are_bounded_by_the_line() {
+    let limit = ConcurrencyLimit::new(1).queue(1_000);
+    let _held = limit.try_admit().unwrap();
+    let mut waiting = Vec::new();
+    let mut refused = 0_u32;
+    for _ in 0..1_000_000 {
+        let mut wait = Box::pin(limit.enter(&()));
+        match poll(&mut wait) {
+            None => waiting.push(wait),
+            Some(Err(refusal)) => {
+                assert_eq!(refusal.reason(), Reason::Concurrency);
+                refused += 1;
+            }
+            Some(Ok(_)) => unreachable!("the only place is taken"),
+        }
+    }
+    assert_eq!((waiting.len(), limit.waiting(), refused), (1_000, 1_000, 999_000));
+    drop(waiting);
+    assert_eq!(limit.waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_whose_deadline_has_passed_is_refused_though_a_place_is_free() {
+    let limit = ConcurrencyLimit::new(1).clock(TokioClock);
+    let passed = Deadline::at(TokioClock.now());
+    let refusal = passed.scope(limit.enter(&())).await.unwrap_err();
+    assert_eq!((refusal.reason(), limit.in_flight()), (Reason::Deadline, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_waits_until_its_deadline_and_no_longer() {
+    let limit = ConcurrencyLimit::new(1).clock(TokioClock);
+    let _held = limit.try_admit().unwrap();
+    let start = Instant::now();
+    let deadline = Deadline::after_on(&TokioClock, MILLI * 30);
+    let refusal = deadline.scope(limit.enter(&())).await.unwrap_err();
+    assert_eq!((refusal.reason(), start.elapsed()), (Reason::Deadline, MILLI * 30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_could_not_be_done_by_its_deadline_is_not_started() {
+    let limit = ConcurrencyLimit::new(1).work_takes(MILLI * 20).clock(TokioClock);
+    let short = Deadline::after_on(&TokioClock, MILLI * 20);
+    assert_eq!(short.scope(limit.enter(&())).await.unwrap_err().reason(), Reason::Deadline);
+
+    let _held = limit.try_admit().unwrap();
+    let start = Instant::now();
+    let deadline = Deadline::after_on(&TokioClock, MILLI * 50);
+    assert!(deadline.scope(limit.enter(&())).await.is_err());
+    assert_eq!(start.elapsed(), MILLI * 30, "20 ms before its deadline it is too late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_comes_after_the_deadline_is_handed_on() {
+    let limit = ConcurrencyLimit::new(1).clock(TokioClock);
+    let held = limit.try_admit().unwrap();
+    let deadline = Deadline::after_on(&TokioClock, MILLI * 10);
+    let mut late = Box::pin(deadline.scope(limit.enter(&())));
+    let mut behind = Box::pin(limit.enter(&()));
+    assert!(poll(&mut late).is_none() && poll(&mut behind).is_none());
+    tokio::time::advance(MILLI * 20).await; // its task was held up meanwhile
+    drop(held);
+    let refusal = poll(&mut late).unwrap().unwrap_err();
+    assert_eq!(refusal.reason(), Reason::Deadline);
+    assert!(poll(&mut behind).unwrap().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_never_exceed_the_limit_however_they_end() {
+    let limit = Arc::new(ConcurrencyLimit::new(3));
+    let inside = Arc::new(AtomicU32::new(0));
+    let mut tasks = JoinSet::new();
+    for task in 0..64_u32 {
+        let (limit, inside) = (Arc::clone(&limit), Arc::clone(&inside));
+        tasks.spawn(async move {
+            for round in 0..50 {
+                if (task + round) % 5 == 0 {
+                    // Gives up, whatever it was given.
+                    let mut wait = Box::pin(limit.admit());
+                    std::future::poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx).is_ready())).await;
+                    continue;
+                }
+                let permit = limit.admit().await.unwrap();
+                let before = inside.fetch_add(1, Ordering::Relaxed);
+                assert!(before < 3, "{} of 3 were inside", before + 1);
+                tokio::task::yield_now().await;
+                inside.fetch_sub(1, Ordering::Relaxed);
+                if round % 2 == 0 { permit.cancel() } else { permit.finish(Outcome::Failure) }
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    assert_eq!((limit.in_flight(), limit.waiting()), (0, 0));
+}
