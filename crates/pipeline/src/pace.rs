@@ -42,7 +42,9 @@ impl Pace {
         } else if time < QUICK && items >= self.size {
             self.size = (self.size * 2).min(CHUNK);
         } else if time > SLOW {
-            self.size = (self.size / 2).max(1);
+            // As many of these as would have taken no longer.
+            let fit = items as u128 * SLOW.as_nanos() / time.as_nanos();
+            self.size = usize::try_from(fit).unwrap_or(1).clamp(1, (self.size / 2).max(1));
         }
     }
 }
@@ -62,6 +64,8 @@ mod tests {
         assert_eq!(pace.size(), CHUNK, "neither quick nor slow");
         pace.took(CHUNK, Duration::from_micros(41), false);
         assert_eq!(pace.size(), CHUNK / 2);
+        pace.took(CHUNK / 2, Duration::from_micros(400), false);
+        assert_eq!(pace.size(), CHUNK / 20, "ten times as slow, so a tenth");
         pace.took(CHUNK / 2, Duration::from_micros(1), true);
         assert_eq!(pace.size(), 1, "one that waits holds up those behind it");
         pace.took(1, Duration::from_secs(1), false);
