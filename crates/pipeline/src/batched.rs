@@ -8,7 +8,6 @@ use crate::{
     item::{Item, Mark, Together},
     outlet::Outlet,
     stats::{Place, Stopwatch, What},
-    work::Fatal,
 };
 use plimsoll_channel::Receiver;
 use std::{
@@ -45,7 +44,14 @@ impl<P: Parts> Parts for Batches<P> {
         let controls = crew.stage("batch".into(), 1, loads(&lanes));
         for (lane, (rx, control)) in lanes.into_iter().zip(controls).enumerate() {
             let inlet = Inlet::new(rx, Arc::clone(&control.meter));
-            let group = Group { values: Vec::new(), marks: Vec::new(), size, linger, timer: None };
+            let group = Group {
+                values: Vec::new(),
+                marks: Vec::new(),
+                size,
+                linger,
+                due: None,
+                timer: None,
+            };
             crew.spawn(&control, gather(inlet, hops.outlet(lane), group, control.clone()));
         }
         hops.receivers
@@ -62,7 +68,9 @@ struct Group<T, M> {
     marks: Vec<M>,
     size: usize,
     linger: Duration,
-    /// Set when its first item came.
+    /// When it is old: known from its first chunk on, unless that filled it.
+    due: Option<Instant>,
+    /// Set when there was no input.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -81,21 +89,23 @@ impl<T, M> Group<T, M> {
     }
 
     fn take(&mut self) -> Item<Vec<T>, Together<M>> {
-        self.timer = None;
+        (self.due, self.timer) = (None, None);
         Item { value: mem::take(&mut self.values), mark: Together(mem::take(&mut self.marks)) }
     }
 
-    /// Ready when the group is old enough; asked when there is no input.
-    fn poll_old(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.values.is_empty() {
-            return Poll::Pending;
-        }
+    /// Whether its first item has waited long enough: asked after each chunk, for
+    /// there may always be another.
+    fn is_old(&mut self) -> bool {
+        let now = Instant::now();
         let linger = self.linger;
-        let timer = self.timer.get_or_insert_with(|| {
-            let now = Instant::now();
-            Box::pin(sleep_until(now.checked_add(linger).unwrap_or(now + YEARS)))
-        });
-        timer.as_mut().poll(cx)
+        let due = || now.checked_add(linger).unwrap_or(now + YEARS);
+        !self.values.is_empty() && *self.due.get_or_insert_with(due) <= now
+    }
+
+    /// Ready when it is old; asked when there is no input.
+    fn poll_old(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.due else { return Poll::Pending };
+        self.timer.get_or_insert_with(|| Box::pin(sleep_until(due))).as_mut().poll(cx)
     }
 }
 
@@ -105,7 +115,7 @@ async fn gather<T: Send + 'static, M: Mark>(
     outlet: Outlet<Vec<T>, Together<M>>,
     mut group: Group<T, M>,
     control: Control,
-) -> Result<(), Fatal> {
+) {
     let slot = &control.meter.slots[control.worker];
     let place = Place { slot, ledger: &control.registry.ledger };
     let mut watch = Stopwatch::start(slot, &**control.registry.clock());
@@ -126,14 +136,34 @@ async fn gather<T: Send + 'static, M: Mark>(
             Some(None) => ended = true,
             None => done.put(group.take(), &mut place.tally()),
         }
-        if group.is_full() || (ended && !group.values.is_empty()) {
+        if group.is_full() || group.is_old() || (ended && !group.values.is_empty()) {
             done.put(group.take(), &mut place.tally());
         }
         watch.lap(What::Busy);
         let handed = watch.wait(What::Blocked, outlet.hand_over(&mut done, &place)).await;
         if handed.is_err() || ended {
-            return Ok(());
+            return;
         }
         breathe(&mut watch).await;
+    }
+}
+
+#[cfg(all(test, not(plimsoll_loom)))]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_gets_old_while_there_is_always_more() {
+        let (values, marks, linger) = (Vec::new(), Vec::new(), Duration::from_millis(10));
+        let mut group = Group { values, marks, size: 1_000, linger, due: None, timer: None };
+        let mut pushed = 0;
+        while !group.is_old() {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            group.push(Item { value: (), mark: () });
+            pushed += 1;
+        }
+        assert_eq!(pushed, 11, "the first, and ten that came within ten milliseconds");
+        group.take();
+        assert!(!group.is_old(), "none is");
     }
 }

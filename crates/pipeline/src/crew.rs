@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::{AbortHandle, JoinSet},
+};
 
 /// What a worker knows of its stage and its pipeline.
 #[derive(Clone)]
@@ -25,32 +28,44 @@ pub(crate) struct Control {
     /// With how many it shares its input.
     pub(crate) workers: usize,
     stage: usize,
-    /// A worker of the stage has failed: no other begins anything new.
+    /// A worker of the stage has failed: no other takes anything new.
     cut: Arc<AtomicBool>,
+    failures: UnboundedSender<(usize, Cause)>,
 }
 
 impl Control {
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.load(Relaxed)
     }
-}
 
-/// How a task has ended.
-struct Exit {
-    stage: usize,
-    failed: Option<Cause>,
+    /// What a call gave. That it failed is told at once: to hand over what went
+    /// well before it may take a while.
+    pub(crate) fn told<Y>(&self, result: Result<Y, Fatal>) -> Option<Y> {
+        let fail = |Fatal { stage, error }| self.fail(Cause::Failed { stage, error });
+        result.map_err(fail).ok()
+    }
+
+    /// Each worker fails twice at most, which is what bounds this queue.
+    fn fail(&self, cause: Cause) {
+        self.cut.store(true, Relaxed);
+        let _ = self.failures.send((self.stage, cause));
+    }
 }
 
 /// All tasks. Dropped, they end.
 pub struct Crew {
-    tasks: JoinSet<Exit>,
+    tasks: JoinSet<()>,
     handles: Vec<(usize, AbortHandle)>,
+    failed: UnboundedReceiver<(usize, Cause)>,
+    failures: UnboundedSender<(usize, Cause)>,
     pub(crate) registry: Arc<Registry>,
 }
 
 impl Crew {
     pub(crate) fn new(registry: &Arc<Registry>) -> Self {
-        Self { tasks: JoinSet::new(), handles: Vec::new(), registry: Arc::clone(registry) }
+        let (failures, failed) = unbounded_channel();
+        let registry = Arc::clone(registry);
+        Self { tasks: JoinSet::new(), handles: Vec::new(), failed, failures, registry }
     }
 
     /// A stage with so many workers to each of its queues.
@@ -61,55 +76,50 @@ impl Crew {
         queues: Vec<LoadHandle>,
     ) -> Vec<Control> {
         let all = workers * queues.len().max(1);
-        let (stage, meter) = self.registry.stage(name, all, queues);
-        let cut = Arc::default();
-        let control =
-            Control { registry: Arc::clone(&self.registry), meter, worker: 0, workers, stage, cut };
-        (0..all).map(|worker| Control { worker, ..control.clone() }).collect()
+        let control = self.control(name, all, queues);
+        (0..all).map(|worker| Control { worker, workers, ..control.clone() }).collect()
     }
 
     /// A stage of one task, whatever it reads from.
     pub(crate) fn single(&self, name: Arc<str>, queues: Vec<LoadHandle>) -> Control {
-        let (stage, meter) = self.registry.stage(name, 1, queues);
-        let registry = Arc::clone(&self.registry);
-        Control { registry, meter, worker: 0, workers: 1, stage, cut: Arc::default() }
+        self.control(name, 1, queues)
+    }
+
+    fn control(&self, name: Arc<str>, workers: usize, queues: Vec<LoadHandle>) -> Control {
+        let (stage, meter) = self.registry.stage(name, workers, queues);
+        let (registry, failures) = (Arc::clone(&self.registry), self.failures.clone());
+        Control { registry, meter, worker: 0, workers, stage, cut: Arc::default(), failures }
     }
 
     /// Starts a worker.
     pub(crate) fn spawn<F>(&mut self, control: &Control, work: F)
     where
-        F: Future<Output = Result<(), Fatal>> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
-        let (stage, cut) = (control.stage, Arc::clone(&control.cut));
-        let meter = Arc::clone(&control.meter);
+        let of = control.stage;
+        let control = control.clone();
         let task = async move {
-            let failed = match caught(work).await {
-                Ok(Ok(())) => None,
-                Ok(Err(Fatal { stage, error })) => Some(Cause::Failed { stage, error }),
-                Err(message) => Some(Cause::Panicked { stage: Arc::clone(&meter.name), message }),
-            };
-            if failed.is_some() {
-                cut.store(true, Relaxed);
+            if let Err(message) = caught(work).await {
+                let stage = Arc::clone(&control.meter.name);
+                control.fail(Cause::Panicked { stage, message });
             }
-            Exit { stage, failed }
         };
-        self.handles.push((stage, self.tasks.spawn(task)));
+        self.handles.push((of, self.tasks.spawn(task)));
     }
 
-    /// The first failure of all, or `None` when a task, or every task, has ended
-    /// well.
+    /// The next failure, or that every task has ended.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        loop {
-            match self.tasks.poll_join_next(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Ended::All),
-                Poll::Ready(Some(Ok(Exit { stage, failed: Some(cause) }))) => {
-                    return Poll::Ready(Ended::Failed(stage, cause));
-                }
-                // Ended well, or cut off by us: a panic of theirs is caught further in.
-                Poll::Ready(Some(Ok(Exit { failed: None, .. }) | Err(_))) => {}
-            }
-        }
+        // Ended well, failed, which it has told, or cut off by us.
+        while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(cx) {}
+        let failed = if self.tasks.is_empty() {
+            Poll::Ready(self.failed.try_recv().ok())
+        } else {
+            self.failed.poll_recv(cx)
+        };
+        failed.map(|failed| match failed {
+            Some((stage, cause)) => Ended::Failed(stage, cause),
+            None => Ended::All,
+        })
     }
 
     /// Cuts off all stages before this one.

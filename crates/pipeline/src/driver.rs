@@ -5,12 +5,12 @@ use crate::{
     crew::Control,
     inlet::Inlet,
     item::{Item, Mark},
-    join::both,
+    join::beside,
     outlet::{Done, Outlet},
     pace::{CHUNK, Pace},
     reorder::Reorder,
     shape::Yield,
-    stats::{Place, Stopwatch, What},
+    stats::{Place, Slot, Stopwatch, What},
     work::{Fatal, Start, Work},
 };
 use plimsoll_channel::Chunk;
@@ -19,6 +19,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    thread,
     time::Duration,
 };
 use tokio::task::yield_now;
@@ -35,9 +36,9 @@ pub(crate) struct Worker<T, M: Mark, W: Work<T, M>> {
 }
 
 impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
-    /// Works until there is no more input, nobody takes the output, or the
-    /// function fails for good.
-    pub(crate) async fn run(mut self) -> Result<(), Fatal> {
+    /// Works until there is no more input, nobody takes the output, or a call
+    /// fails for good.
+    pub(crate) async fn run(mut self) {
         let slot = &self.control.meter.slots[self.control.worker];
         let place = Place { slot, ledger: &self.control.registry.ledger };
         let order = match &self.outlet {
@@ -47,6 +48,8 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
         let mut unfinished = Unfinished(order);
         let mut watch = Stopwatch::start(slot, &**self.control.registry.clock());
         let mut pace = Pace::new();
+        // Of many that come of one item, so many are handed over together.
+        let mut pull = Pace::new();
         let mut done = self.outlet.done();
         // No more results at once than the next queue can take.
         let room = self.outlet.room().min(CHUNK);
@@ -54,7 +57,7 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
             let max = pace.share(self.control.workers, || self.inlet.len()).min(room);
             let Some(mut chunk) = watch.wait(What::Starved, self.inlet.take(max)).await else {
                 unfinished.0 = None;
-                return Ok(());
+                return;
             };
             let size = chunk.len();
             slot.taken.add(size as u64);
@@ -71,40 +74,63 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
                 let step = poll_fn(rush).await;
                 let result = match step {
                     Rush::Empty => break,
-                    Rush::Ready(result) => result,
+                    Rush::Ready(result) => self.control.told(result),
                     Rush::Pending => {
                         waited = true;
                         chunk.release();
-                        let call = poll_fn(|cx| match call.as_mut().as_pin_mut() {
+                        let call = pin!(poll_fn(|cx| match call.as_mut().as_pin_mut() {
                             Some(call) => call.poll(cx),
                             None => unreachable!("it is pending"),
-                        });
-                        let hand_over = self.outlet.hand_over(&mut done, &place);
-                        let (result, handed) = both(pin!(call), hand_over).await;
+                        }));
+                        let mut hand_over = pin!(self.outlet.hand_over(&mut done, &place));
+                        let (result, handed) = beside(call, hand_over.as_mut()).await;
+                        let result = self.control.told(result);
+                        let handed = match handed {
+                            Some(handed) => handed,
+                            None => {
+                                watch.lap(What::Busy);
+                                watch.wait(What::Blocked, hand_over).await
+                            }
+                        };
                         if handed.is_err() {
-                            return Ok(());
+                            if let Some(Yield::Ended(fate, mark)) = result {
+                                mark.end(fate, &mut place.tally());
+                            }
+                            return;
                         }
                         result
                     }
                 };
                 match result {
-                    Ok(Yield::Outs(outs)) => {
+                    Some(Yield::Outs(outs)) => {
+                        let _pulling = Pulling(slot);
+                        let mut since = 0;
                         for out in outs {
                             done.put(out, &mut place.tally());
-                            if done.results.len() >= room {
-                                let hand_over = self.outlet.hand_over(&mut done, &place);
-                                if watch.wait(What::Blocked, hand_over).await.is_err() {
-                                    return Ok(());
-                                }
+                            since += 1;
+                            let is_full = done.results.len() >= room;
+                            if since < pull.size() && !is_full {
+                                continue;
                             }
+                            let began = watch.at();
+                            pull.took(since, watch.lap(What::Busy).since(began), false);
+                            since = 0;
+                            if !is_full && !self.outlet.is_next(&done) {
+                                continue; // rather than wait for others in the middle
+                            }
+                            let hand_over = self.outlet.hand_over(&mut done, &place);
+                            if watch.wait(What::Blocked, hand_over).await.is_err() {
+                                return;
+                            }
+                            breathe(&mut watch).await;
                         }
                     }
-                    Ok(Yield::Ended(fate, mark)) => mark.end(fate, &mut place.tally()),
-                    Err(fatal) => {
+                    Some(Yield::Ended(fate, mark)) => mark.end(fate, &mut place.tally()),
+                    None => {
                         // What went well before it goes on.
                         let hand_over = self.outlet.hand_over(&mut done, &place);
                         let _ = watch.wait(What::Blocked, hand_over).await;
-                        return Err(fatal);
+                        return;
                     }
                 }
                 done.items += 1;
@@ -113,11 +139,10 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
             let now = watch.lap(What::Busy);
             pace.took(size, now.since(began), waited);
             if watch.wait(What::Blocked, self.outlet.hand_over(&mut done, &place)).await.is_err() {
-                return Ok(());
+                return;
             }
             breathe(&mut watch).await;
         }
-        Ok(())
     }
 }
 
@@ -184,6 +209,18 @@ pub(crate) async fn breathe(watch: &mut Stopwatch<'_>) {
     if watch.at().since(watch.rested) > YIELD_AFTER {
         yield_now().await;
         watch.rested = watch.at();
+    }
+}
+
+/// A stage pulls what its function made of an item. If that panics, the item
+/// failed here.
+struct Pulling<'a>(&'a Slot);
+
+impl Drop for Pulling<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed.add(1);
+        }
     }
 }
 

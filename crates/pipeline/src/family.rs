@@ -39,10 +39,9 @@ impl<M: Mark> Child<M> {
         Self(self.0.clone())
     }
 
-    /// Stands for no value, but has kept the family together while there were more
-    /// to come.
-    pub(crate) fn finished(mut self) {
-        if let Some((parent, worst, ledger)) = self.leave(Fate::Filtered) {
+    /// Stands for no value: it kept the family together while more were to come.
+    pub(crate) fn close(mut self, fate: Fate) {
+        if let Some((parent, worst, ledger)) = self.leave(fate) {
             parent.end(worst, &mut ledger.tally());
         }
     }

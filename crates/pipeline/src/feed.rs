@@ -8,7 +8,6 @@ use crate::{
     outlet::Outlet,
     pace::Pace,
     stats::{Place, Stopwatch, What},
-    work::Fatal,
 };
 use futures_core::Stream;
 use plimsoll_channel::Receiver;
@@ -152,12 +151,30 @@ impl<T: Send + 'static> Feed for FromChannel<T> {
     }
 }
 
+/// What a source gave. It is counted in any case: if the source panics, what it
+/// gave before was read, and is dropped.
+struct Taken<'a, T> {
+    items: VecDeque<T>,
+    place: &'a Place<'a>,
+}
+
+impl<T> Taken<'_, T> {
+    fn count(&self) -> usize {
+        let items = self.items.len();
+        self.place.ledger.read(items as u64);
+        self.place.slot.taken.add(items as u64);
+        items
+    }
+}
+
+impl<T> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        self.count();
+    }
+}
+
 /// The task of a source: takes items, counts them, and hands them over.
-pub(crate) async fn pour<F: Feed>(
-    mut feed: F,
-    outlet: Outlet<F::Item, F::Mark>,
-    control: Control,
-) -> Result<(), Fatal> {
+pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>, control: Control) {
     let registry = &control.registry;
     let slot = &control.meter.slots[control.worker];
     let place = Place { slot, ledger: &registry.ledger };
@@ -166,7 +183,7 @@ pub(crate) async fn pour<F: Feed>(
     // No more than the queue can take at once: it takes a whole deque as it is.
     let room = outlet.room();
     let mut done = outlet.done();
-    let mut taken = VecDeque::new();
+    let mut taken = Taken { items: VecDeque::new(), place: &place };
     let mut stopped = pin!(registry.stopped.cancelled());
     let mut stopping = false;
     // Listens at all times, also while there is no room for what was taken.
@@ -184,17 +201,15 @@ pub(crate) async fn pour<F: Feed>(
                 if is_told_to_stop(cx, waited) && !feed.stop() {
                     return Poll::Ready(false);
                 }
-                let poll = feed.poll_feed(cx, pace.size().min(room), &mut taken);
+                let poll = feed.poll_feed(cx, pace.size().min(room), &mut taken.items);
                 if poll.is_ready() || std::mem::replace(&mut waited, true) {
                     return poll;
                 }
             }
         });
         more = watch.wait(What::Busy, take).await;
-        let items = taken.len();
-        registry.ledger.read(items as u64);
-        slot.taken.add(items as u64);
-        done.put_all(&mut taken, &mut place.tally());
+        let items = taken.count();
+        done.put_all(&mut taken.items, &mut place.tally());
         let now = watch.lap(What::Busy);
         pace.took(items, now.since(began), waited);
         let mut hand_over = pin!(outlet.hand_over(&mut done, &place));
@@ -206,9 +221,8 @@ pub(crate) async fn pour<F: Feed>(
             poll
         });
         if watch.wait(What::Blocked, handing_over).await.is_err() {
-            return Ok(());
+            return;
         }
         breathe(&mut watch).await;
     }
-    Ok(())
 }

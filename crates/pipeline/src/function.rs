@@ -1,7 +1,12 @@
 //! The user's function in a stage, whatever kind it is.
 
-use std::{convert::Infallible, future::ready, panic::resume_unwind, sync::Arc};
-use tokio::task::spawn_blocking;
+use std::{
+    convert::Infallible,
+    future::{pending, ready},
+    panic::resume_unwind,
+    sync::Arc,
+};
+use tokio::task::{AbortHandle, spawn_blocking};
 
 /// Makes something of one item: an async function, a plain one, or one that
 /// blocks.
@@ -101,12 +106,24 @@ where
 
     async fn call(&self, item: T) -> Result<U, E> {
         let function = Arc::clone(&self.0);
-        match spawn_blocking(move || function(item)).await {
+        let call = spawn_blocking(move || function(item));
+        let _cut_off = AbortOnDrop(call.abort_handle());
+        match call.await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
-                Err(_) => panic!("the runtime is shutting down"),
+                // The runtime shuts down, and this task with it.
+                Err(_) => pending().await,
             },
         }
+    }
+}
+
+/// A call that still waits for a thread must not begin when nobody waits for it.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -1,33 +1,22 @@
 //! Two futures in one task.
 
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-    task::Poll,
-};
+use std::{future::poll_fn, pin::Pin, task::Poll};
 
-/// Polls both until both are done: neither is kept from going on by the other.
-pub(crate) async fn both<A: Future + Unpin, B: Future>(mut a: A, b: B) -> (A::Output, B::Output) {
-    let mut b = pin!(b);
-    let (mut first, mut second) = (None, None);
-    poll_fn(|cx| {
-        if first.is_none() {
-            if let Poll::Ready(output) = Pin::new(&mut a).poll(cx) {
-                first = Some(output);
+/// Polls both until the first is done: its output, and the other's if that is done
+/// too, and need not be polled any more.
+pub(crate) async fn beside<A: Future, B: Future>(
+    mut first: Pin<&mut A>,
+    mut other: Pin<&mut B>,
+) -> (A::Output, Option<B::Output>) {
+    let mut of_other = None;
+    let of_first = poll_fn(|cx| {
+        if of_other.is_none() {
+            if let Poll::Ready(output) = other.as_mut().poll(cx) {
+                of_other = Some(output);
             }
         }
-        if second.is_none() {
-            if let Poll::Ready(output) = b.as_mut().poll(cx) {
-                second = Some(output);
-            }
-        }
-        match (first.take(), second.take()) {
-            (Some(first), Some(second)) => Poll::Ready((first, second)),
-            (still_first, still_second) => {
-                (first, second) = (still_first, still_second);
-                Poll::Pending
-            }
-        }
+        first.as_mut().poll(cx)
     })
-    .await
+    .await;
+    (of_first, of_other)
 }

@@ -79,6 +79,14 @@ impl<T: Send, M: Mark> Outlet<T, M> {
         }
     }
 
+    /// Whether nobody else's results come before what is done.
+    pub(crate) fn is_next(&self, done: &Done<T, M>) -> bool {
+        match self {
+            Self::InOrder(_, order) => order.is_next(done.at),
+            Self::On(_) | Self::End => true,
+        }
+    }
+
     /// Hands over what is done, waiting for room where there is none.
     pub(crate) async fn hand_over(
         &self,

@@ -187,8 +187,8 @@ impl<L: Flow> Pipeline<L> {
 
     /// What measures the times in the report. By default a
     /// [`DefaultClock`](plimsoll_core::DefaultClock).
-    pub fn clock(self, clock: impl Clock + 'static) -> Self {
-        self.life.0.set_clock(Arc::new(clock));
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.extras.clock = Some(Arc::new(clock));
         self
     }
 
@@ -236,6 +236,9 @@ impl<L: Flow> Pipeline<L> {
     where
         L: Flow<Item = ()>,
     {
+        if token.is_cancelled() {
+            self.life.0.stop(); // before any task can take something
+        }
         let (mut supervisor, _) = self.launch(Then::End, Some(token));
         poll_fn(|cx| supervisor.poll_end(cx)).await
     }
@@ -262,8 +265,8 @@ impl<L: Flow> Pipeline<L> {
         then: Then,
         token: Option<CancellationToken>,
     ) -> (Supervisor, Vec<Receiver<crate::item::Item<L::Item, L::Mark>>>) {
-        let Self { last, extras, life } = self;
-        life.0.start();
+        let Self { last, mut extras, life } = self;
+        life.0.start(extras.clock.take());
         let mut crew = Crew::new(&life.0);
         let receivers = last.launch(&mut crew, then);
         (Supervisor::new(crew, extras, life, token), receivers)

@@ -34,7 +34,8 @@ struct State<T> {
     held: usize,
     /// A worker is gone, and its number will never come.
     broken: bool,
-    waiting: Vec<Waker>,
+    /// By their number, those who wait for their turn or for room.
+    waiting: BTreeMap<u64, Waker>,
 }
 
 /// What to do with one's results.
@@ -50,9 +51,14 @@ pub(crate) enum Turn {
 
 impl<T> Reorder<T> {
     pub(crate) fn new(room: usize) -> Self {
-        let state =
-            State { next: 0, left: BTreeMap::new(), held: 0, broken: false, waiting: Vec::new() };
+        let (left, waiting) = (BTreeMap::new(), BTreeMap::new());
+        let state = State { next: 0, left, held: 0, broken: false, waiting };
         Self { state: Mutex::new(state), room }
+    }
+
+    /// Whether that is the number that is next.
+    pub(crate) fn is_next(&self, at: u64) -> bool {
+        self.state().next == at
     }
 
     /// Brings the results of `items` items from number `at` on. Where there are
@@ -82,7 +88,7 @@ impl<T> Reorder<T> {
             state.left.insert(at, (items, mem::take(results)));
             return Poll::Ready(Turn::Left);
         }
-        state.waiting.push(cx.waker().clone());
+        state.waiting.insert(at, cx.waker().clone());
         Poll::Pending
     }
 
@@ -97,9 +103,13 @@ impl<T> Reorder<T> {
         if let Some((_, results)) = &following {
             state.held -= results.len().max(1);
         }
-        let waiting = if items > 0 { mem::take(&mut state.waiting) } else { Vec::new() };
+        // Whose turn it is; and where there is more room now, all who want some.
+        let turn = state.waiting.remove(&next);
+        let room = following.as_ref().map(|_| mem::take(&mut state.waiting));
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        turn.into_iter()
+            .chain(room.into_iter().flat_map(BTreeMap::into_values))
+            .for_each(Waker::wake);
         following
     }
 
@@ -110,11 +120,46 @@ impl<T> Reorder<T> {
         let left = mem::take(&mut state.left);
         let waiting = mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
         drop(left); // items, which may do anything
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(plimsoll_loom)))]
+mod tests {
+    use super::*;
+    use futures::task::noop_waker_ref;
+
+    fn bring(order: &Reorder<u8>, at: u64) -> Poll<Turn> {
+        let cx = Context::from_waker(noop_waker_ref());
+        order.poll_turn(&cx, at, 1, &mut VecDeque::from([0]))
+    }
+
+    #[test]
+    fn who_asks_often_waits_once() {
+        let order = Reorder::new(0);
+        for _ in 0..1_000 {
+            assert!(bring(&order, 7).is_pending());
+        }
+        assert_eq!(order.state().waiting.len(), 1);
+    }
+
+    #[test]
+    fn those_whose_turn_it_is_not_sleep_on_unless_there_is_room() {
+        let order = Reorder::new(1);
+        assert_eq!(bring(&order, 2), Poll::Ready(Turn::Left));
+        for at in [1, 3, 4] {
+            assert!(bring(&order, at).is_pending());
+        }
+        assert_eq!(bring(&order, 0), Poll::Ready(Turn::Pass));
+        assert!(order.passed(1).is_none());
+        assert_eq!(order.state().waiting.keys().copied().collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(bring(&order, 1), Poll::Ready(Turn::Pass));
+        assert!(order.passed(1).is_some(), "what was left, whose room is free now");
+        assert!(order.state().waiting.is_empty());
     }
 }

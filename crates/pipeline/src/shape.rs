@@ -5,7 +5,7 @@ use crate::{
     item::{Fate, Item, Mark},
     stats::Place,
 };
-use std::option;
+use std::{option, thread};
 
 /// What a stage has done with an item.
 pub enum Yield<I, M> {
@@ -76,8 +76,9 @@ where
     type Outs = Children<G::IntoIter, M>;
 
     fn outs(given: G, mark: M, place: &Place<'_>) -> Yield<Self::Outs, M> {
+        let hand = place.in_hand(mark);
         let values = given.into_iter();
-        Yield::Outs(Children { values, family: Some(Child::first(mark, place.ledger)) })
+        Yield::Outs(Children { values, family: Some(Child::first(hand.back(), place.ledger)) })
     }
 }
 
@@ -97,10 +98,19 @@ impl<I: Iterator, M: Mark> Iterator for Children<I, M> {
             Some(value) => Some(Item { value, mark: family.sibling() }),
             None => {
                 if let Some(family) = self.family.take() {
-                    family.finished();
+                    family.close(Fate::Filtered);
                 }
                 None
             }
+        }
+    }
+}
+
+/// Left in the middle: the item failed if that is because its values panicked.
+impl<I, M: Mark> Drop for Children<I, M> {
+    fn drop(&mut self) {
+        if let Some(family) = self.family.take().filter(|_| thread::panicking()) {
+            family.close(Fate::Failed);
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     outlet::Outlet,
     pace::Pace,
     stats::{Place, Stopwatch, What},
-    work::Fatal,
 };
 use plimsoll_channel::Receiver;
 use std::{
@@ -72,7 +71,7 @@ pub(crate) async fn route<T: Send + 'static, M: Mark>(
     outlets: Vec<Outlet<T, M>>,
     lane_of: impl Fn(&T) -> usize + Send,
     control: Control,
-) -> Result<(), Fatal> {
+) {
     let slot = &control.meter.slots[control.worker];
     let place = Place { slot, ledger: &control.registry.ledger };
     let mut watch = Stopwatch::start(slot, &**control.registry.clock());
@@ -94,12 +93,11 @@ pub(crate) async fn route<T: Send + 'static, M: Mark>(
         pace.took(size, now.since(began), false);
         for (outlet, done) in outlets.iter().zip(&mut lanes) {
             if watch.wait(What::Blocked, outlet.hand_over(done, &place)).await.is_err() {
-                return Ok(());
+                return;
             }
         }
         breathe(&mut watch).await;
     }
-    Ok(())
 }
 
 /// Two pipelines, or all lanes of one, behind each other in one stream as they

@@ -14,6 +14,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+/// After so many items that were there at once, the run is looked at.
+const LOOK_EVERY: u32 = 64;
+
 /// What comes out of a pipeline: made by
 /// [`Pipeline::into_stream`](crate::Pipeline::into_stream).
 ///
@@ -26,6 +29,8 @@ pub struct Results<L: Flow> {
     /// `None` when everything has come.
     rx: Option<Prefetch<Item<L::Item, L::Mark>>>,
     supervisor: Supervisor,
+    /// Items since the run was looked at.
+    unseen: u32,
     /// How the run ended, once it has: with an error that is still to be told.
     end: Option<Option<RunError>>,
 }
@@ -36,7 +41,7 @@ impl<L: Flow> Results<L> {
         receivers: Vec<Receiver<Item<L::Item, L::Mark>>>,
     ) -> Self {
         let rx = receivers.into_iter().next().map(|rx| rx.into_prefetch(crate::pace::CHUNK));
-        Self { rx, supervisor, end: None }
+        Self { rx, supervisor, unseen: 0, end: None }
     }
 }
 
@@ -47,7 +52,15 @@ impl<L: Flow> Stream for Results<L> {
     type Item = Result<L::Item, RunError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { rx, supervisor, end } = &mut *self;
+        let Self { rx, supervisor, unseen, end } = &mut *self;
+        // Where there is always another item, a deadline passes all the same.
+        *unseen += 1;
+        if end.is_none() && (*unseen >= LOOK_EVERY || supervisor.is_stopping()) {
+            *unseen = 0;
+            if let Poll::Ready(report) = supervisor.poll_end(cx) {
+                *end = Some(report.err());
+            }
+        }
         loop {
             if let Some(results) = rx {
                 match Pin::new(results).poll_next(cx) {

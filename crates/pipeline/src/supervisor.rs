@@ -5,7 +5,7 @@ use crate::{
     error::{Cause, RunError},
     stats::{Ledger, Registry, Report, What},
 };
-use plimsoll_core::Tick;
+use plimsoll_core::{Clock, Tick};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -89,6 +89,7 @@ impl Ticker {
 /// What a run may have beside its stages.
 #[derive(Default)]
 pub(crate) struct Extras {
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) drain_within: Option<Duration>,
     pub(crate) watchdog: Option<Watchdog>,
     #[cfg(feature = "indicatif")]
@@ -146,6 +147,10 @@ impl Supervisor {
             cause: None,
             _life: life,
         }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.registry.is_stopping()
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {

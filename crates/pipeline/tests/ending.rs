@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
-use futures::{StreamExt, stream};
+use futures::stream;
 use plimsoll_channel::bounded;
-use plimsoll_core::{Drain, Load, TokioClock};
-use plimsoll_pipeline::{Ack, CancellationToken, Cause, Pipeline, Stall, skip};
+use plimsoll_core::{Drain, Load};
+use plimsoll_pipeline::{Ack, CancellationToken, Cause, Pipeline, skip};
 use std::{
     convert::Infallible,
     sync::{
@@ -163,32 +163,6 @@ async fn a_drainer_of_a_pipeline_that_never_ran_returns() {
     assert_eq!(drainer.drain().await, Ok(()));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stall_is_told_once_and_names_the_stage() {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
-    let token = CancellationToken::new();
-    let running = tokio::spawn(
-        Pipeline::from_iter(0..3_u64)
-            .stage("quick", |n: u64| async move { Good::Ok(n) })
-            .stage("slow", |n: u64| async move {
-                sleep(ms(if n == 1 { 1_000 } else { 10 })).await;
-                Good::Ok(n)
-            })
-            .sink_sync("write", |_| Good::Ok(()))
-            .clock(TokioClock)
-            .on_stall(ms(100), move |stall: &Stall| {
-                tell.lock().unwrap().push((stall.stage.to_string(), stall.lasted));
-            })
-            .run(token),
-    );
-    assert!(running.await.unwrap().is_ok());
-    let told = told.lock().unwrap();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].0, "slow");
-    assert!((ms(100)..=ms(151)).contains(&told[0].1), "{told:?}");
-}
-
 /// Acknowledges by its number, or says that it was dropped.
 struct Receipt(u32, Arc<Mutex<(Vec<u32>, Vec<u32>)>>);
 
@@ -248,71 +222,106 @@ async fn what_was_skipped_is_acknowledged_and_what_was_dropped_is_not() {
     assert_eq!((report.written, report.skipped, report.filtered, report.failed), (3, 1, 1, 1));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_dropped_stream_cuts_the_pipeline_off() {
-    let pipeline = Pipeline::from_iter(0..).stage("slow", slowly);
-    let stats = pipeline.stats();
-    let mut results = pipeline.into_stream();
-    assert!(results.next().await.is_some());
-    drop(results);
-    sleep(ms(100)).await;
-    let report = stats.report();
-    assert!(report.is_over);
-    sleep(ms(1_000)).await;
-    assert_eq!(stats.report().read, report.read);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_report_names_the_bottleneck_and_what_more_workers_would_give() {
-    let wait = |time: u64| {
-        move |n: u32| async move {
-            sleep(ms(time)).await;
-            Good::Ok(n)
+#[test]
+fn blocking_calls_that_were_not_begun_are_cut_off() {
+    let one = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&begun);
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    one.block_on(async {
+        let pipeline = Pipeline::from_iter(0..3)
+            .blocking("read", move |_| {
+                count.fetch_add(1, SeqCst);
+                let _ = held.lock().unwrap().recv();
+                Good::Ok(())
+            })
+            .workers(3);
+        let stats = pipeline.stats();
+        let running = tokio::spawn(pipeline.run(CancellationToken::new()));
+        while begun.load(SeqCst) < 1 || stats.report().stages[1].taken < 3 {
+            tokio::task::yield_now().await;
         }
-    };
-    let report = Pipeline::from_iter(0..100)
-        .stage("read", wait(2))
-        .stage("parse", wait(10))
-        .sink("write", move |n| {
-            let wait = wait(4);
-            async move { wait(n).await.map(drop) }
-        })
-        .clock(TokioClock)
-        .run(CancellationToken::new())
-        .await
-        .unwrap();
-    let bottleneck = report.bottleneck().unwrap();
-    assert_eq!((&*bottleneck.stage, &*bottleneck.then), ("parse", "parse"));
-    assert!((1.99..2.01).contains(&bottleneck.doubled), "{bottleneck:?}");
-    assert!(bottleneck.occupancy > 0.99, "{bottleneck:?}");
-    let parse = report.stage("parse").unwrap();
-    assert_eq!((parse.taken, parse.given, parse.busy), (100, 100, ms(1_000)));
-    assert!(parse.high_water > 70, "those before it run ahead");
-    assert_eq!(report.elapsed, ms(1_006));
-    let lines = [
-        "100 read: 100 written; 1.01s, 99 items/s",
-        "stage   workers         in        out  errors  items/s  busy  starved  blocked      queue",
-        "source        1        100        100       0       99    0%       0%       0%          -  ····················",
-        "read          1        100        100       0       99   20%       0%       0%    100/256  ████················",
-        "parse         1        100        100       0       99   99%       0%       0%     80/256  ████████████████████",
-        "write         1        100        100       0       99   40%      60%       0%      1/256  ████████············",
-        "bottleneck: parse, busy 99 % of the time; with twice its workers 2.0 times as fast",
-    ];
-    assert_eq!(report.to_string(), lines.join("\n"));
+        running.abort();
+        assert!(running.await.is_err());
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        drop(release);
+        // The one thread for blocking work is free again.
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    });
+    assert_eq!(begun.load(SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_was_cancelled_before_lets_nothing_in() {
+    let token = CancellationToken::new();
+    token.cancel();
+    let report =
+        Pipeline::from_iter(0..).sink_sync("end", |_: i32| Good::Ok(())).run(token).await.unwrap();
+    assert_eq!(report.read, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_source_is_slow_the_stages_wait_for_it() {
-    let source = stream::iter(0..50).then(|n| async move {
-        sleep(ms(20)).await;
-        n
-    });
-    let report = Pipeline::from_stream(source)
-        .sink("write", |n| async move { slowly(n).await.map(drop) })
-        .clock(TokioClock)
-        .run(CancellationToken::new())
-        .await
-        .unwrap();
-    let text = report.to_string();
-    assert!(text.ends_with("the stages wait for the source"), "{text}");
+async fn a_source_that_waits_for_ever_is_drained_at_once() {
+    let pipeline = Pipeline::from_stream(stream::pending::<()>());
+    let drainer = pipeline.drainer();
+    let running = tokio::spawn(pipeline.run(CancellationToken::new()));
+    sleep(ms(10)).await;
+    let start = Instant::now();
+    assert_eq!(drainer.drain().await, Ok(()));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(running.await.unwrap().unwrap().read, 0);
+}
+
+#[tokio::test]
+async fn a_run_may_be_dropped_wherever_it_waits() {
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, SeqCst);
+        }
+    }
+    for polls in 0..40 {
+        let alive = Arc::new(AtomicUsize::new(0));
+        let born = Arc::clone(&alive);
+        let items = (0..50).map(move |_| {
+            born.fetch_add(1, SeqCst);
+            Counted(Arc::clone(&born))
+        });
+        let pipeline = Pipeline::from_iter(items)
+            .buffer(2)
+            .stage("yields", |item| async {
+                tokio::task::yield_now().await;
+                Good::Ok(item)
+            })
+            .workers(3)
+            .buffer(2)
+            .batched(3, ms(1))
+            .sink("end", |batch: Vec<Counted>| async move {
+                tokio::task::yield_now().await;
+                drop(batch);
+                Good::Ok(())
+            });
+        let stats = pipeline.stats();
+        let mut run = Box::pin(pipeline.run(CancellationToken::new()));
+        for _ in 0..polls {
+            if futures::poll!(run.as_mut()).is_ready() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(run);
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+        }
+        let report = stats.report();
+        assert_eq!(alive.load(SeqCst), 0, "after {polls}: {report}");
+        assert_eq!(report.read, report.written + report.dropped);
+    }
 }

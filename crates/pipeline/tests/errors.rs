@@ -308,3 +308,54 @@ async fn a_family_fares_as_its_worst_child() {
     let dead = run(false).await;
     assert_eq!((dead.written, dead.dead_lettered, dead.filtered), (1, 2, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_told_while_what_went_well_before_it_waits_for_room() {
+    // The sink hangs: what is before the error in its chunk finds no room.
+    let error = Pipeline::from_iter(0..100)
+        .stage_sync("check", |n| if n == 10 { Err("bad") } else { Ok(n) })
+        .buffer(8)
+        .sink("hang", |_| std::future::pending::<Good<()>>())
+        .drain_within(ms(100))
+        .run(token())
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "stage `check` failed");
+    let report = error.report();
+    assert_eq!((report.failed, report.dropped), (1, report.read - 1));
+}
+
+#[tokio::test]
+async fn an_iterator_that_panics_while_it_is_pulled_fails_its_item() {
+    let late = (0..10).map(|n| (0..3).inspect(move |m| assert!((n, *m) != (5, 2), "no more")));
+    let error = Pipeline::from_iter(late)
+        .flat_map("many", Good::Ok)
+        .sink_sync("end", |_| Good::Ok(()))
+        .run(token())
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "stage `many` panicked: no more");
+    assert_eq!((error.report().failed, error.report().stages[1].failed), (1, 1));
+
+    struct Never;
+    impl IntoIterator for Never {
+        type Item = ();
+        type IntoIter = std::iter::Empty<()>;
+        fn into_iter(self) -> Self::IntoIter {
+            panic!("never")
+        }
+    }
+    let error =
+        Pipeline::from_iter([Never]).flat_map("many", Good::Ok).run(token()).await.unwrap_err();
+    assert_eq!((error.report().failed, error.report().stages[1].failed), (1, 1));
+}
+
+#[tokio::test]
+async fn what_a_source_gave_before_it_panicked_is_accounted_for() {
+    let error = Pipeline::from_iter((0..10).inspect(|n| assert!(*n < 5)).map(drop))
+        .run(token())
+        .await
+        .unwrap_err();
+    let report = error.report();
+    assert_eq!((report.read, report.written + report.dropped), (5, 5));
+}

@@ -7,7 +7,7 @@ use plimsoll_pipeline::{CancellationToken, Flow, Pipeline, Report, RunError, ski
 use std::{
     convert::Infallible,
     sync::{
-        Arc, Mutex,
+        Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -87,6 +87,21 @@ async fn three_workers_are_three_times_as_fast_in_order_or_not() {
             assert_eq!(start.elapsed(), ms(3_000 / workers as u64), "{workers}, {ordered}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_function_itself_runs_in_its_worker_side_by_side() {
+    // Before it returns its future, each call waits for the other.
+    let both = Arc::new(Barrier::new(2));
+    let report = Pipeline::from_iter(0..2)
+        .sink("meet", move |_: i32| {
+            both.wait();
+            async { Good::Ok(()) }
+        })
+        .workers(2)
+        .run(CancellationToken::new())
+        .await;
+    assert_eq!(report.unwrap().written, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ impl fmt::Display for Report {
         let Some(bottleneck) = self.bottleneck() else { return Ok(()) };
         write!(f, "\nbottleneck: {}", bottleneck.stage)?;
         write!(f, ", busy {:.0} % of the time", bottleneck.occupancy * 100.0)?;
-        if self.stages.first().is_some_and(|source| source.name == bottleneck.stage) {
+        if bottleneck.is_source {
             return f.write_str("; the stages wait for the source");
         }
         write!(f, "; with twice its workers {:.1} times as fast", bottleneck.doubled)?;

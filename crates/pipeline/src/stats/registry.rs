@@ -21,9 +21,9 @@ pub(crate) struct Registry {
     pub(crate) ledger: Arc<Ledger>,
     stages: Mutex<Vec<Arc<Meter>>>,
     clock: OnceLock<Arc<dyn Clock>>,
+    /// When, in nanoseconds, [`UNKNOWN`] before that.
     started: AtomicU64,
     ended: AtomicU64,
-    over: AtomicBool,
     /// How many items the sources will give, [`UNKNOWN`] where one does not know.
     expected: AtomicU64,
     /// Sources stop: a flag for those who are busy, and then a signal for those
@@ -41,9 +41,8 @@ impl Registry {
             ledger: Arc::default(),
             stages: Mutex::new(Vec::new()),
             clock: OnceLock::new(),
-            started: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            over: AtomicBool::new(false),
+            started: AtomicU64::new(UNKNOWN),
+            ended: AtomicU64::new(UNKNOWN),
             expected: AtomicU64::new(expected.unwrap_or(UNKNOWN)),
             stopping: AtomicBool::new(false),
             stopped: CancellationToken::new(),
@@ -65,11 +64,6 @@ impl Registry {
         self.expected.store(both.unwrap_or(UNKNOWN), Relaxed);
     }
 
-    /// Only before the first reading.
-    pub(crate) fn set_clock(&self, clock: Arc<dyn Clock>) {
-        let _ = self.clock.set(clock);
-    }
-
     /// Tells sources to stop.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Relaxed);
@@ -81,14 +75,17 @@ impl Registry {
         self.stopping.load(Relaxed)
     }
 
-    pub(crate) fn start(&self) {
+    /// The run begins, by this clock or the default one.
+    pub(crate) fn start(&self, clock: Option<Arc<dyn Clock>>) {
+        if let Some(clock) = clock {
+            let _ = self.clock.set(clock); // nobody has read it before
+        }
         self.started.store(self.clock().now().as_nanos(), Relaxed);
     }
 
     pub(crate) fn end(&self) {
-        if !self.over.swap(true, Relaxed) {
-            self.ended.store(self.clock().now().as_nanos(), Relaxed);
-        }
+        let now = self.clock().now().as_nanos();
+        let _ = self.ended.compare_exchange(UNKNOWN, now, Relaxed, Relaxed); // the first counts
         self.done.cancel();
     }
 
@@ -110,16 +107,15 @@ impl Registry {
     }
 
     pub(crate) fn report(&self) -> Report {
-        let over = self.over.load(Relaxed);
-        let started = Tick::from_nanos(self.started.load(Relaxed));
-        let now = if over {
-            Tick::from_nanos(self.ended.load(Relaxed))
-        } else if started == Tick::ZERO {
-            started
-        } else {
-            self.clock().now()
+        let known = |at: &AtomicU64| Some(at.load(Relaxed)).filter(|at| *at != UNKNOWN);
+        let (started, ended) = (known(&self.started), known(&self.ended));
+        let now = match (started, ended) {
+            (None, _) => Tick::ZERO,
+            (Some(_), Some(ended)) => Tick::from_nanos(ended),
+            (Some(_), None) => self.clock().now(),
         };
-        Report::of(&self.ledger, &self.stages(), now, now.since(started), over)
+        let elapsed = now.since(Tick::from_nanos(started.unwrap_or(0)));
+        Report::of(&self.ledger, &self.stages(), now, elapsed, ended.is_some())
     }
 }
 

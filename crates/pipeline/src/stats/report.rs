@@ -85,9 +85,9 @@ impl StageReport {
         let mut spent = Spent::default();
         for slot in &meter.slots {
             let one = slot.spent(now);
-            spent.busy += one.busy;
-            spent.starved += one.starved;
-            spent.blocked += one.blocked;
+            spent.busy = spent.busy.saturating_add(one.busy);
+            spent.starved = spent.starved.saturating_add(one.starved);
+            spent.blocked = spent.blocked.saturating_add(one.blocked);
         }
         Self {
             name: Arc::clone(&meter.name),
@@ -105,7 +105,7 @@ impl StageReport {
             queued: meter.queued(),
             high_water: meter.high_water(),
             capacity: meter.capacity(),
-            whole: elapsed * u32::try_from(meter.slots.len()).unwrap_or(u32::MAX),
+            whole: elapsed.saturating_mul(u32::try_from(meter.slots.len()).unwrap_or(u32::MAX)),
         }
     }
 
@@ -163,6 +163,8 @@ pub struct Bottleneck {
     pub doubled: f64,
     /// What would be the bottleneck then.
     pub then: Arc<str>,
+    /// A stage may be called as the source is.
+    pub(super) is_source: bool,
 }
 
 impl Report {
@@ -239,6 +241,7 @@ impl Report {
             occupancy: slowest.occupancy(),
             doubled: need.as_secs_f64() / doubled.as_secs_f64(),
             then: Arc::clone(&then.name),
+            is_source,
         })
     }
 }
