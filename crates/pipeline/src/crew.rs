@@ -9,6 +9,8 @@ use crate::{
 use plimsoll_channel::LoadHandle;
 use std::{
     future::poll_fn,
+    mem,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
@@ -28,9 +30,11 @@ pub(crate) struct Control {
     /// With how many it shares its input.
     pub(crate) workers: usize,
     stage: usize,
+    /// The first stage that may be before it.
+    branch: usize,
     /// A worker of the stage has failed: no other takes anything new.
     cut: Arc<AtomicBool>,
-    failures: UnboundedSender<(usize, Cause)>,
+    failures: UnboundedSender<Failed>,
 }
 
 impl Control {
@@ -48,16 +52,21 @@ impl Control {
     /// Each worker fails twice at most, which is what bounds this queue.
     fn fail(&self, cause: Cause) {
         self.cut.store(true, Relaxed);
-        let _ = self.failures.send((self.stage, cause));
+        let _ = self.failures.send((self.branch..self.stage, cause));
     }
 }
+
+/// Which stages are before the one that failed, and why it did.
+type Failed = (Range<usize>, Cause);
 
 /// All tasks. Dropped, they end.
 pub struct Crew {
     tasks: JoinSet<()>,
     handles: Vec<(usize, AbortHandle)>,
-    failed: UnboundedReceiver<(usize, Cause)>,
-    failures: UnboundedSender<(usize, Cause)>,
+    failed: UnboundedReceiver<Failed>,
+    failures: UnboundedSender<Failed>,
+    /// The first stage of the branch that is being started.
+    branch: usize,
     pub(crate) registry: Arc<Registry>,
 }
 
@@ -65,7 +74,7 @@ impl Crew {
     pub(crate) fn new(registry: &Arc<Registry>) -> Self {
         let (failures, failed) = unbounded_channel();
         let registry = Arc::clone(registry);
-        Self { tasks: JoinSet::new(), handles: Vec::new(), failed, failures, registry }
+        Self { tasks: JoinSet::new(), handles: Vec::new(), failed, failures, branch: 0, registry }
     }
 
     /// A stage with so many workers to each of its queues.
@@ -88,7 +97,17 @@ impl Crew {
     fn control(&self, name: Arc<str>, workers: usize, queues: Vec<LoadHandle>) -> Control {
         let (stage, meter) = self.registry.stage(name, workers, queues);
         let (registry, failures) = (Arc::clone(&self.registry), self.failures.clone());
-        Control { registry, meter, worker: 0, workers, stage, cut: Arc::default(), failures }
+        let (branch, cut) = (self.branch, Arc::default());
+        Control { registry, meter, worker: 0, workers, stage, branch, cut, failures }
+    }
+
+    /// Starts a branch beside the stages that there are: they are not before its
+    /// own.
+    pub(crate) fn beside<R>(&mut self, start: impl FnOnce(&mut Self) -> R) -> R {
+        let outer = mem::replace(&mut self.branch, self.registry.stages().len());
+        let started = start(self);
+        self.branch = outer;
+        started
     }
 
     /// Starts a worker.
@@ -117,14 +136,14 @@ impl Crew {
             self.failed.poll_recv(cx)
         };
         failed.map(|failed| match failed {
-            Some((stage, cause)) => Ended::Failed(stage, cause),
+            Some((before, cause)) => Ended::Failed(before, cause),
             None => Ended::All,
         })
     }
 
-    /// Cuts off all stages before this one.
-    pub(crate) fn cut_before(&self, stage: usize) {
-        for (_, handle) in self.handles.iter().filter(|(of, _)| *of < stage) {
+    /// Cuts off these stages.
+    pub(crate) fn cut(&self, stages: &Range<usize>) {
+        for (_, handle) in self.handles.iter().filter(|(of, _)| stages.contains(of)) {
             handle.abort();
         }
     }
@@ -137,8 +156,8 @@ impl Crew {
 
 /// What a crew has to say.
 pub(crate) enum Ended {
-    /// A worker of that stage failed.
-    Failed(usize, Cause),
+    /// A worker failed; these stages are before it.
+    Failed(Range<usize>, Cause),
     /// Nobody works any more.
     All,
 }

@@ -26,6 +26,7 @@ mod retry;
 mod shape;
 mod split;
 mod stages;
+mod start;
 mod stats;
 mod stream;
 mod supervisor;

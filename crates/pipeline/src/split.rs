@@ -119,7 +119,7 @@ where
     fn launch(self, crew: &mut Crew, then: Then) -> Vec<Receiver<Item<A::Item, A::Mark>>> {
         let Self { one, other, mut settings } = self;
         let mut inputs = one.launch(crew, Then::More);
-        inputs.extend(other.launch(crew, Then::More));
+        inputs.extend(crew.beside(|crew| other.launch(crew, Then::More)));
         settings.merged = true;
         let hops = Hops::new(&settings, inputs.len(), then);
         let controls = crew.stage("merge".into(), 1, loads(&inputs));

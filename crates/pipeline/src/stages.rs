@@ -58,6 +58,7 @@ impl<L: Flow> Pipeline<L> {
     /// As many calls at once as the machine has processors, unless
     /// [`workers`](Pipeline::workers) says otherwise. A call that has begun
     /// cannot be cut off: it ends in the background, and its result is dropped.
+    /// One that waits for a thread never begins then.
     pub fn blocking<F, U, E>(
         self,
         name: impl Into<Arc<str>>,
@@ -88,8 +89,8 @@ impl<L: Flow> Pipeline<L> {
     }
 
     /// A stage that makes any number of items of one. They are taken from what
-    /// the function gives as there is room for them: an endless iterator is no
-    /// trouble.
+    /// the function gives as there is room for them, and go on while the rest is
+    /// made: an endless iterator is no trouble.
     ///
     /// The source item ends with the last of them.
     pub fn flat_map<F, G, E>(
@@ -221,7 +222,8 @@ impl<L: Flow> Pipeline<L> {
 
     /// The items of another pipeline among those of this one, as they come. They
     /// run as one: what was set around the other's run counts no more, and its
-    /// handles tell nothing.
+    /// handles tell nothing. If a stage of one fails, the source of the other
+    /// stops too, and what is inside there is finished.
     pub fn merge_with<B>(self, other: Pipeline<B>) -> Pipeline<Merge<L, B>>
     where
         B: Flow<Item = L::Item, Mark = L::Mark>,

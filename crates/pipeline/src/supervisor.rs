@@ -178,11 +178,11 @@ impl Supervisor {
             match self.crew.poll_ended(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Ended::All) => return Poll::Ready(self.finish()),
-                Poll::Ready(Ended::Failed(stage, cause)) => {
+                Poll::Ready(Ended::Failed(before, cause)) => {
                     if self.cause.is_none() {
                         self.cause = Some(cause);
                     }
-                    self.crew.cut_before(stage);
+                    self.crew.cut(&before);
                     self.registry.stop();
                     cx.waker().wake_by_ref(); // for the deadline
                 }

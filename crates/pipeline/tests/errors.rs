@@ -359,3 +359,27 @@ async fn what_a_source_gave_before_it_panicked_is_accounted_for() {
     let report = error.report();
     assert_eq!((report.read, report.written + report.dropped), (5, 5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn pipelines_beside_the_one_that_failed_finish_what_they_have() {
+    let fine = || {
+        Pipeline::from_iter(0..).buffer(1).stage("slow", |n: u32| async move {
+            sleep(ms(10)).await;
+            Good::Ok(n)
+        })
+    };
+    let fails = || {
+        Pipeline::from_iter([1]).stage("fails", |n: u32| async move {
+            sleep(ms(25)).await;
+            if n == 1 { Err("broken") } else { Ok(n) }
+        })
+    };
+    let end = |_: u32| Good::Ok(());
+    let one = fine().merge_with(fails()).sink_sync("end", end).run(token()).await;
+    let other = fails().merge_with(fine()).sink_sync("end", end).run(token()).await;
+    for error in [one.unwrap_err(), other.unwrap_err()] {
+        let report = error.report();
+        assert!(report.written > 3, "{report}");
+        assert_eq!((report.failed, report.dropped), (1, 0), "{report}");
+    }
+}

@@ -69,7 +69,7 @@ pub struct StageReport {
     pub blocked: Duration,
     /// Items that wait in front of it.
     pub queued: usize,
-    /// The most items that ever waited there.
+    /// The most items that ever waited there; while it runs, those that do now.
     pub high_water: u64,
     /// How many may.
     pub capacity: usize,
@@ -158,7 +158,8 @@ pub struct Bottleneck {
     /// The share of its workers' time that it was busy, 0 to 1.
     pub occupancy: f64,
     /// How many times as fast the pipeline would be with twice as many workers
-    /// here, from 1 to 2, provided that there are processors for them or that its work is waiting.
+    /// here, from 1 to 2, provided that there are processors for them or that its
+    /// work is waiting.
     /// 1 for the source, which has no workers.
     pub doubled: f64,
     /// What would be the bottleneck then.
