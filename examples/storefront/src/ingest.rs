@@ -7,7 +7,7 @@
 //! | `parse` | a manifest becomes a product, doc comments a page | [`Workers::parse`] |
 //! | `validate` | refuses what is empty or too large | 1 |
 //! | `sift` | leaves out what is not to be written, and says why | 1, in the task of `validate` |
-//! | `batch` | gathers [`BATCH`] of them | 1 |
+//! | `batch` | gathers `BATCH` of them | 1 |
 //! | `write` | a transaction for a batch | 1, blocking: SQLite has one writer |
 //!
 //! Every stage keeps the order. A page is behind its manifest all the way, so its product is in the
@@ -20,8 +20,8 @@
 //!
 //! What is inside is bounded in number, whatever there is to find: paths by the window of the
 //! fan-out and a queue of 256; contents and pages by the queues behind `read` and `parse`, and what
-//! waits beside them for its turn ([`FILES`] each); pages by the queue behind `sift` and by three
-//! batches, one that gathers, one that waits, one that is written ([`BATCH`] each). A file is a
+//! waits beside them for its turn (`FILES` each); pages by the queue behind `sift` and by three
+//! batches, one that gathers, one that waits, one that is written (`BATCH` each). A file is a
 //! megabyte at most and a page half of one, so the worst that can be made up is 330 MB; a cache of
 //! 135 MB took 35 MB. Only the names of the products grow with what is found.
 

@@ -3,7 +3,7 @@
 
 mod shop;
 
-use std::fs;
+use std::{fs, future::pending};
 
 use plimsoll::pipeline::CancellationToken;
 use storefront::{
@@ -34,9 +34,12 @@ async fn an_ingest_that_is_told_to_stop_keeps_what_it_found_and_nothing_half() {
             yield_now().await;
         }
         token.cancel();
+        pending().await
     };
-    let (ingested, ()) = tokio::join!(ingest, stop);
-    let ingested = ingested.unwrap();
+    let ingested = tokio::select! {
+        ingested = ingest => ingested.unwrap(),
+        () = stop => unreachable!("it waits for the ingest"),
+    };
 
     assert!(ingested.stopped);
     let Counts { found, written, .. } = *ingested.manifests();
