@@ -34,7 +34,7 @@ async fn an_ingest_that_is_told_to_stop_keeps_what_it_found_and_nothing_half() {
             yield_now().await;
         }
         token.cancel();
-        pending().await
+        pending::<()>().await;
     };
     let ingested = tokio::select! {
         ingested = ingest => ingested.unwrap(),
