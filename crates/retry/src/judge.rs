@@ -1,0 +1,100 @@
+//! Which errors may be retried.
+
+use plimsoll_core::{AsRejected, Reason};
+use std::time::Duration;
+
+/// What an error says about trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The same call would fail in the same way: do not.
+    Permanent,
+    /// It may pass.
+    Transient,
+    /// It may pass after this time, and not before.
+    NotBefore(Duration),
+}
+
+/// Who says which errors may be retried.
+///
+/// [`Refusals`] unless [`retry_if`](crate::Retry::retry_if) or another method
+/// says otherwise; implement it for a judge that has a name.
+#[diagnostic::on_unimplemented(
+    message = "it is not known which errors `{E}` may be retried",
+    label = "no judge for `{E}`",
+    note = "say which with `.retry_if(|error: &{E}| …)`, or implement `plimsoll_core::AsRejected` \
+            for it; `plimsoll_core::Error<_>`, boxed errors and `Rejected` need neither"
+)]
+pub trait Judge<E: ?Sized> {
+    /// What `error` says about trying again.
+    fn judge(&self, error: &E) -> Verdict;
+}
+
+/// Retries every error but the refusals of an open breaker or a closed gate, and
+/// other refusals not before the time that they name.
+///
+/// The judge of a [`Retry`](crate::Retry) that was given no other. It finds the
+/// refusal through [`AsRejected`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refusals {
+    pub(crate) also_open: bool,
+}
+
+impl<E: AsRejected> Judge<E> for Refusals {
+    fn judge(&self, error: &E) -> Verdict {
+        let Some(refusal) = error.as_rejected() else { return Verdict::Transient };
+        match (refusal.reason(), refusal.retry_after()) {
+            (Reason::Closed, _) => Verdict::Permanent,
+            (Reason::Open, _) if !self.also_open => Verdict::Permanent,
+            (_, Some(wait)) => Verdict::NotBefore(wait),
+            (_, None) => Verdict::Transient,
+        }
+    }
+}
+
+/// Takes every error for transient, of any type. The judge of a
+/// [`Hedge`](crate::Hedge) that was given no other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EveryError;
+
+impl<E: ?Sized> Judge<E> for EveryError {
+    fn judge(&self, _: &E) -> Verdict {
+        Verdict::Transient
+    }
+}
+
+/// Retries what a function says, and nothing else. See
+/// [`Retry::retry_if`](crate::Retry::retry_if).
+#[derive(Clone, Copy, Debug)]
+pub struct RetryIf<F>(pub(crate) F);
+
+impl<E: ?Sized, F: Fn(&E) -> bool> Judge<E> for RetryIf<F> {
+    fn judge(&self, error: &E) -> Verdict {
+        if (self.0)(error) { Verdict::Transient } else { Verdict::Permanent }
+    }
+}
+
+/// Retries what another judge does, but for what a function says. See
+/// [`Retry::stop_if`](crate::Retry::stop_if).
+#[derive(Clone, Copy, Debug)]
+pub struct StopIf<J, F>(pub(crate) J, pub(crate) F);
+
+impl<E: ?Sized, J: Judge<E>, F: Fn(&E) -> bool> Judge<E> for StopIf<J, F> {
+    fn judge(&self, error: &E) -> Verdict {
+        if (self.1)(error) { Verdict::Permanent } else { self.0.judge(error) }
+    }
+}
+
+/// Retries what another judge does, but not before the time that a function
+/// reads from the error. See [`Retry::retry_after`](crate::Retry::retry_after).
+#[derive(Clone, Copy, Debug)]
+pub struct RetryAfter<J, F>(pub(crate) J, pub(crate) F);
+
+impl<E: ?Sized, J: Judge<E>, F: Fn(&E) -> Option<Duration>> Judge<E> for RetryAfter<J, F> {
+    fn judge(&self, error: &E) -> Verdict {
+        match (self.0.judge(error), (self.1)(error)) {
+            (Verdict::NotBefore(one), Some(other)) => Verdict::NotBefore(one.max(other)),
+            (Verdict::Transient, Some(wait)) => Verdict::NotBefore(wait),
+            (verdict, _) => verdict,
+        }
+    }
+}

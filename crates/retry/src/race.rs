@@ -1,0 +1,223 @@
+//! The waiting: several calls, and the first that succeeds.
+
+use crate::{Hedge, Judge, Verdict};
+use plimsoll_core::{Clock, Tick};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep};
+
+impl<J, K: Clock> Hedge<J, K> {
+    /// Makes a call, and others beside it if it takes long; see [`Hedge`] for
+    /// what happens when.
+    ///
+    /// # Errors
+    ///
+    /// The error of the call that failed last, or the first permanent one.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with timers, if the first call does not succeed at
+    /// once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it drops all calls. The budget keeps what hedges have cost.
+    pub async fn run<T, E, F, A>(&self, mut call: F) -> Result<T, E>
+    where
+        F: FnMut() -> A,
+        A: Future<Output = Result<T, E>>,
+        J: Judge<E>,
+    {
+        self.run_numbered(move |_| call()).await
+    }
+
+    /// [`run`](Self::run), telling each call its number, 1 for the first: for a
+    /// header that tells the server, or another address each time.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_numbered<T, E, F, A>(&self, mut call: F) -> Result<T, E>
+    where
+        F: FnMut(u32) -> A,
+        A: Future<Output = Result<T, E>>,
+        J: Judge<E>,
+    {
+        let mut race = Race::of(self);
+        let mut first = pin!(Some(call(1)));
+        let mut others: Vec<Pin<Box<A>>> = Vec::new();
+        let mut timer = pin!(None);
+        let result = poll_fn(|cx| {
+            loop {
+                let step = match race.poll_calls(first.as_mut(), &mut others, cx) {
+                    Poll::Ready(result) => race.ended(result),
+                    Poll::Pending => race.poll_timer(timer.as_mut(), cx),
+                };
+                match step {
+                    Step::Call => {
+                        race.made += 1;
+                        timer.set(None); // the delay begins anew
+                        others.push(Box::pin(call(race.made)));
+                    }
+                    Step::Wait => {}
+                    Step::Pending => return Poll::Pending,
+                    Step::Done(result) => return Poll::Ready(result),
+                }
+            }
+        })
+        .await;
+        // Whoever has the answer can rely on it that nothing else is under way.
+        first.set(None);
+        others.clear();
+        result
+    }
+}
+
+/// What comes next.
+enum Step<T, E> {
+    /// Another call.
+    Call,
+    /// Look again at those under way.
+    Wait,
+    /// Nothing until somebody wakes the task.
+    Pending,
+    Done(Result<T, E>),
+}
+
+/// How a hedged call stands.
+struct Race<'a, J, K> {
+    hedge: &'a Hedge<J, K>,
+    made: u32,
+    running: u32,
+    /// The delay of this call, if it is known; looked up when the first call has
+    /// to be waited for.
+    delay: Option<Option<Duration>>,
+    /// No more calls because of time: the budget is spent.
+    spent: bool,
+    /// When the first call began, until it is measured.
+    measured_from: Option<Tick>,
+}
+
+impl<'a, J, K: Clock> Race<'a, J, K> {
+    fn of(hedge: &'a Hedge<J, K>) -> Self {
+        let measured_from = hedge.delay.quantile().map(|_| hedge.clock.now());
+        Self { hedge, made: 1, running: 1, delay: None, spent: false, measured_from }
+    }
+
+    /// The next call to end.
+    fn poll_calls<T, E, A>(
+        &mut self,
+        mut first: Pin<&mut Option<A>>,
+        others: &mut Vec<Pin<Box<A>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, E>>
+    where
+        A: Future<Output = Result<T, E>>,
+    {
+        if let Some(call) = first.as_mut().as_pin_mut() {
+            if let Poll::Ready(result) = call.poll(cx) {
+                first.set(None);
+                self.first_ended(result.is_ok());
+                return Poll::Ready(result);
+            }
+        }
+        for at in 0..others.len() {
+            if let Poll::Ready(result) = others[at].as_mut().poll(cx) {
+                drop(others.swap_remove(at));
+                return Poll::Ready(result);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// A failure may be quick or slow for reasons of its own: it is not measured.
+    fn first_ended(&mut self, succeeded: bool) {
+        let Some(start) = self.measured_from.take().filter(|_| succeeded) else { return };
+        if let Some(quantile) = self.hedge.delay.quantile() {
+            quantile.record(self.hedge.clock.now().since(start));
+        }
+    }
+}
+
+impl<J, K: Clock> Race<'_, J, K> {
+    /// A call has ended.
+    fn ended<T, E>(&mut self, result: Result<T, E>) -> Step<T, E>
+    where
+        J: Judge<E>,
+    {
+        // `made` counts those that are now to be awaited, too.
+        self.running = self.running.saturating_sub(1);
+        let error = match result {
+            Ok(answer) => {
+                if let Some(budget) = &self.hedge.budget {
+                    budget.deposit();
+                }
+                return Step::Done(Ok(answer));
+            }
+            Err(error) => error,
+        };
+        match self.hedge.judge.judge(&error) {
+            Verdict::Permanent => Step::Done(Err(error)),
+            Verdict::Transient if self.may_call() => Step::Call,
+            _ if self.running == 0 => Step::Done(Err(error)),
+            _ => Step::Wait,
+        }
+    }
+
+    /// Whether there may be another call. Pays for it.
+    fn may_call(&mut self) -> bool {
+        if self.made >= self.hedge.calls {
+            return false;
+        }
+        let paid = match &self.hedge.budget {
+            Some(budget) => budget.withdraw(self.hedge.clock.now()).is_some(),
+            None => true,
+        };
+        self.spent = !paid;
+        self.running += u32::from(paid);
+        paid
+    }
+
+    fn poll_timer<T, E>(
+        &mut self,
+        mut timer: Pin<&mut Option<Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Step<T, E> {
+        if self.spent || self.made >= self.hedge.calls {
+            return Step::Pending;
+        }
+        let known = self.delay.get_or_insert_with(|| self.hedge.delay.get());
+        let Some(delay) = *known else { return Step::Pending };
+        if timer.is_none() {
+            timer.set(Some(sleep(delay)));
+        }
+        match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
+            Some(Poll::Ready(())) => {
+                self.first_is_slow(delay);
+                if self.may_call() { Step::Call } else { Step::Pending }
+            }
+            _ => Step::Pending,
+        }
+    }
+
+    /// The first call is not waited for alone any more, if it still runs.
+    fn first_is_slow(&mut self, delay: Duration) {
+        if self.measured_from.take().is_some() {
+            if let Some(quantile) = self.hedge.delay.quantile() {
+                quantile.record_over(delay);
+            }
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! What people type: a `Retry` and its settings.
+
+use crate::{
+    Jitter, OnRetry, Refusals, RetryAfter, RetryBudget, RetryIf, StopIf, Unobserved,
+    backoff::Backoff, draws::Draws, plan::Plan,
+};
+use plimsoll_core::{Clock, ConfigError, DefaultClock};
+use std::{fmt, time::Duration};
+
+/// Calls again what failed, with pauses that grow, as long as it may help and no
+/// longer than anybody waits for the answer.
+///
+/// | | by default |
+/// |---|---|
+/// | attempts, the first included | 3 |
+/// | pauses | [`Jitter::Full`], steps that double, 30 s at most |
+/// | budget | [`RetryBudget::default`]: a fifth of the successes, and 10 a second |
+/// | what is retried | every error but an open breaker's or a closed gate's refusal |
+/// | a server's *retry after* | kept to, up to a minute; over that, given up |
+/// | time for all attempts | no bound but the current [`Deadline`](plimsoll_core::Deadline) |
+///
+/// Make one for each dependency, share it by reference or clone, and keep it:
+/// clones share the budget, and a `Retry` made anew for each call has a new
+/// budget each time.
+///
+/// A success at the first attempt costs a look at the budget; clock, random
+/// numbers and timer are for those who fail. (With [`within`](Self::within), the
+/// clock is read at the start.)
+///
+/// # Example
+///
+/// ```
+/// use plimsoll_core::{Error, Reason, Rejected};
+/// use plimsoll_retry::{Retry, Stop};
+/// use std::{cell::Cell, io, time::Duration};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let retry = Retry::exponential(Duration::from_millis(100)).cap(Duration::from_secs(30)).attempts(5);
+/// # let retry = retry.clock(plimsoll_core::TokioClock);
+///
+/// let calls = Cell::new(0);
+/// let get = || async {
+///     calls.set(calls.get() + 1);
+///     if calls.get() < 3 { Err(Error::Inner(io::Error::other("down"))) } else { Ok(42) }
+/// };
+/// assert_eq!(retry.run(get).await.unwrap(), 42);
+///
+/// let refused = || async { Err::<(), _>(Rejected::new(Reason::Open, "breaker")) };
+/// let error = retry.run(refused).await.unwrap_err();
+/// assert_eq!((error.attempts(), error.why()), (1, Stop::Permanent));
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Retry<J = Refusals, O = Unobserved, K = DefaultClock> {
+    pub(crate) plan: Plan,
+    pub(crate) budget: Option<RetryBudget>,
+    pub(crate) judge: J,
+    pub(crate) observer: O,
+    pub(crate) draws: Draws,
+    pub(crate) clock: K,
+}
+
+impl Retry {
+    /// Pauses that double from `base` on: up to `base` before the second attempt,
+    /// up to twice that before the third.
+    ///
+    /// # Panics
+    ///
+    /// When `base` is zero. [`try_exponential`](Self::try_exponential) returns
+    /// the error.
+    #[track_caller]
+    #[must_use]
+    pub fn exponential(base: Duration) -> Self {
+        match Self::try_exponential(base) {
+            Ok(retry) => retry,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`exponential`](Self::exponential) for values that come from
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `base` is zero.
+    pub fn try_exponential(base: Duration) -> Result<Self, ConfigError> {
+        Backoff::exponential(base).map(Self::by)
+    }
+
+    /// Pauses of up to `pause`, all alike; exactly `pause` with
+    /// [`Jitter::None`]. Zero tries again at once.
+    #[must_use]
+    pub fn constant(pause: Duration) -> Self {
+        Self::by(Backoff::constant(pause))
+    }
+
+    fn by(backoff: Backoff) -> Self {
+        let plan = Plan {
+            backoff,
+            attempts: 3,
+            within: None,
+            needs: Duration::ZERO,
+            longest_wait: Duration::from_secs(60),
+        };
+        Self {
+            plan,
+            budget: Some(RetryBudget::default()),
+            judge: Refusals::default(),
+            observer: Unobserved,
+            draws: Draws::new(),
+            clock: DefaultClock::new(),
+        }
+    }
+}
+
+/// Pauses.
+impl<J, O, K> Retry<J, O, K> {
+    /// No step of the pauses is over `cap`. By default 30 s, or the base if that
+    /// is longer.
+    ///
+    /// # Panics
+    ///
+    /// When `cap` is under the base. [`try_cap`](Self::try_cap) returns the
+    /// error.
+    #[track_caller]
+    #[must_use]
+    pub fn cap(self, cap: Duration) -> Self {
+        match self.try_cap(cap) {
+            Ok(retry) => retry,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`cap`](Self::cap) for values that come from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `cap` is under the base.
+    pub fn try_cap(self, cap: Duration) -> Result<Self, ConfigError> {
+        let backoff = self.plan.backoff.with_cap(cap)?;
+        Ok(self.planned(|plan| plan.backoff = backoff))
+    }
+
+    /// Each step is `factor` times the one before. By default 2, and 1 for
+    /// [`constant`](Retry::constant).
+    ///
+    /// # Panics
+    ///
+    /// When `factor` is under 1 or no number. [`try_factor`](Self::try_factor)
+    /// returns the error.
+    #[track_caller]
+    #[must_use]
+    pub fn factor(self, factor: f64) -> Self {
+        match self.try_factor(factor) {
+            Ok(retry) => retry,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`factor`](Self::factor) for values that come from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `factor` is under 1 or no number.
+    pub fn try_factor(self, factor: f64) -> Result<Self, ConfigError> {
+        let backoff = self.plan.backoff.with_factor(factor)?;
+        Ok(self.planned(|plan| plan.backoff = backoff))
+    }
+
+    /// How pauses are spread. By default [`Jitter::Full`].
+    #[must_use]
+    pub fn jitter(self, jitter: Jitter) -> Self {
+        self.planned(|plan| plan.backoff = plan.backoff.with_jitter(jitter))
+    }
+
+    /// Draws the jitter from a series that is the same for each `seed`, for tests
+    /// and simulations. Clones draw from the same series.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { draws: Draws::seeded(seed), ..self }
+    }
+}
+
+/// Bounds.
+impl<J, O, K> Retry<J, O, K> {
+    /// At most so many attempts, the first included: 1 never tries again. By
+    /// default 3.
+    ///
+    /// # Panics
+    ///
+    /// When `attempts` is 0. [`try_attempts`](Self::try_attempts) returns the
+    /// error.
+    #[track_caller]
+    #[must_use]
+    pub fn attempts(self, attempts: u32) -> Self {
+        match self.try_attempts(attempts) {
+            Ok(retry) => retry,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`attempts`](Self::attempts) for values that come from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `attempts` is 0.
+    pub fn try_attempts(self, attempts: u32) -> Result<Self, ConfigError> {
+        if attempts == 0 {
+            return Err(ConfigError::new("attempts", 0, "at least 1: the first is one"));
+        }
+        Ok(self.planned(|plan| plan.attempts = attempts))
+    }
+
+    /// No attempt starts later than `time` after the first one. By default there
+    /// is no such bound.
+    ///
+    /// It cuts no attempt off: give each one its own timeout, further in.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        self.planned(|plan| plan.within = Some(time))
+    }
+
+    /// Makes a retry only if so much is left, when it starts, of the deadline and
+    /// of the [time for all attempts](Self::within). By default zero.
+    ///
+    /// What an attempt usually takes is a good choice: one that is cut off
+    /// half-way only adds to the load.
+    #[must_use]
+    pub fn leaving(self, time: Duration) -> Self {
+        self.planned(|plan| plan.needs = time)
+    }
+
+    /// Gives up where a refusal or a server asks for more than `time` before the
+    /// next attempt. By default a minute.
+    ///
+    /// It is never cut down to the bound: whoever comes back earlier than the
+    /// server said is refused again.
+    #[must_use]
+    pub fn wait_at_most(self, time: Duration) -> Self {
+        self.planned(|plan| plan.longest_wait = time)
+    }
+
+    /// Pays for retries from a budget that others may share: all that call the
+    /// same dependency.
+    #[must_use]
+    pub fn budget(self, budget: &RetryBudget) -> Self {
+        Self { budget: Some(budget.clone()), ..self }
+    }
+
+    /// Retries with no budget: in an outage, load is multiplied by the number of
+    /// attempts.
+    ///
+    /// For work that loads nobody, and for a job that runs once.
+    #[must_use]
+    pub fn without_budget(self) -> Self {
+        Self { budget: None, ..self }
+    }
+
+    fn planned(mut self, change: impl FnOnce(&mut Plan)) -> Self {
+        change(&mut self.plan);
+        self
+    }
+}
+
+/// What is retried.
+impl<J, O, K> Retry<J, O, K> {
+    /// Retries the errors for which `transient` holds, and no others, instead of
+    /// what was said before. For errors of any type.
+    ///
+    /// The function decides about refusals too, and what they say of when to come
+    /// back is not read. Where errors may be refusals, use
+    /// [`stop_if`](Self::stop_if).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_retry::Retry;
+    /// use std::time::Duration;
+    ///
+    /// struct Answer { status: u16, retry_after: Option<Duration> }
+    ///
+    /// let retry = Retry::exponential(Duration::from_millis(100))
+    ///     .retry_if(|answer: &Answer| matches!(answer.status, 429 | 500..=599))
+    ///     .retry_after(|answer: &Answer| answer.retry_after);
+    /// # let _ = retry;
+    /// ```
+    #[must_use]
+    pub fn retry_if<E: ?Sized, F: Fn(&E) -> bool>(self, transient: F) -> Retry<RetryIf<F>, O, K> {
+        self.judged(|_| RetryIf(transient))
+    }
+
+    /// Retries what was retried before, but for errors for which `permanent`
+    /// holds.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_core::Error;
+    /// use plimsoll_retry::Retry;
+    /// use std::{io, time::Duration};
+    ///
+    /// // Refusals are judged as ever, and of other errors one is permanent.
+    /// let retry = Retry::exponential(Duration::from_millis(100)).stop_if(|error| {
+    ///     matches!(error, Error::Inner(inner) if io::Error::kind(inner) == io::ErrorKind::NotFound)
+    /// });
+    /// # let _ = retry;
+    /// ```
+    #[must_use]
+    pub fn stop_if<E: ?Sized, F: Fn(&E) -> bool>(self, permanent: F) -> Retry<StopIf<J, F>, O, K> {
+        self.judged(|before| StopIf(before, permanent))
+    }
+
+    /// Waits at least as long as `wait` reads from an error: a server's answer
+    /// that says when to come back. The later of this and what a refusal says
+    /// counts.
+    ///
+    /// The pause is never shorter; with jitter, it is longer by what was drawn,
+    /// so that those who were told the same time do not come back together. A
+    /// time of zero, or one that has passed, leaves the pause as it was drawn.
+    /// Over [`wait_at_most`](Self::wait_at_most), there is no retry.
+    #[must_use]
+    pub fn retry_after<E: ?Sized, F>(self, wait: F) -> Retry<RetryAfter<J, F>, O, K>
+    where
+        F: Fn(&E) -> Option<Duration>,
+    {
+        self.judged(|before| RetryAfter(before, wait))
+    }
+
+    /// Asks `judge`, and nobody else.
+    #[must_use]
+    pub fn judge<M>(self, judge: M) -> Retry<M, O, K> {
+        self.judged(|_| judge)
+    }
+
+    fn judged<M>(self, new: impl FnOnce(J) -> M) -> Retry<M, O, K> {
+        let Self { plan, budget, judge, observer, draws, clock } = self;
+        Retry { plan, budget, judge: new(judge), observer, draws, clock }
+    }
+}
+
+impl<O, K> Retry<Refusals, O, K> {
+    /// Also retries refusals of an open breaker, not before the time that they
+    /// name.
+    ///
+    /// For work that nobody waits for: it sleeps until the breaker lets a probe
+    /// through. By default an open breaker ends the call at once.
+    #[must_use]
+    pub fn retry_open(self) -> Self {
+        Self { judge: Refusals { also_open: true }, ..self }
+    }
+}
+
+/// Observers and clocks.
+impl<J, O, K> Retry<J, O, K> {
+    /// Tells `hear` of each retry before its pause: the number of the attempt
+    /// that failed, 1 for the first, its error, and the pause. Others who were
+    /// told before still are.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_core::Error;
+    /// use plimsoll_retry::Retry;
+    /// use std::{io, time::Duration};
+    ///
+    /// let retry = Retry::exponential(Duration::from_millis(100)).on_retry(
+    ///     |attempt, error: &Error<io::Error>, pause| eprintln!("attempt {attempt}: {error}, next in {pause:?}"),
+    /// );
+    /// # let _ = retry;
+    /// ```
+    #[must_use]
+    pub fn on_retry<E: ?Sized, F>(self, hear: F) -> Retry<J, OnRetry<O, F>, K>
+    where
+        F: Fn(u32, &E, Duration),
+    {
+        let Self { plan, budget, judge, observer, draws, clock } = self;
+        Retry { plan, budget, judge, observer: OnRetry(observer, hear), draws, clock }
+    }
+
+    /// The same by another clock, by which deadlines, the time for all attempts
+    /// and the budget are measured.
+    ///
+    /// Pauses are slept on the tokio timer, whatever the clock: give
+    /// [`TokioClock`](plimsoll_core::TokioClock) in paused time.
+    #[must_use]
+    pub fn clock<L: Clock>(self, clock: L) -> Retry<J, O, L> {
+        let Self { plan, budget, judge, observer, draws, .. } = self;
+        Retry { plan, budget, judge, observer, draws, clock }
+    }
+}
+
+impl<J, O, K> fmt::Debug for Retry<J, O, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("plan", &self.plan)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
