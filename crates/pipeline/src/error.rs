@@ -59,6 +59,12 @@ impl RunError {
         self.cause
     }
 
+    /// Why, and what became of every item.
+    #[must_use]
+    pub fn into_parts(self) -> (Cause, Report) {
+        (self.cause, *self.report)
+    }
+
     /// What became of every item.
     #[must_use]
     pub fn report(&self) -> &Report {

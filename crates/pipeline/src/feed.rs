@@ -198,8 +198,11 @@ pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>,
         let mut waited = false;
         let take = poll_fn(|cx| {
             loop {
-                if is_told_to_stop(cx, waited) && !feed.stop() {
-                    return Poll::Ready(false);
+                if is_told_to_stop(cx, waited) {
+                    registry.note_stopped();
+                    if !feed.stop() {
+                        return Poll::Ready(false);
+                    }
                 }
                 let poll = feed.poll_feed(cx, pace.size().min(room), &mut taken.items);
                 if poll.is_ready() || std::mem::replace(&mut waited, true) {
@@ -215,8 +218,9 @@ pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>,
         let mut hand_over = pin!(outlet.hand_over(&mut done, &place));
         let handing_over = poll_fn(|cx| {
             let poll = hand_over.as_mut().poll(cx);
-            if is_told_to_stop(cx, poll.is_pending()) {
-                more &= feed.stop();
+            if more && is_told_to_stop(cx, poll.is_pending()) {
+                registry.note_stopped();
+                more = feed.stop();
             }
             poll
         });

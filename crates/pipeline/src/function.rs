@@ -69,6 +69,42 @@ where
     }
 }
 
+/// A plain function that cannot fail.
+#[derive(Debug)]
+pub struct Sure<F>(pub(crate) F);
+
+impl<T: Send, U: Send, F: Fn(T) -> U + Send + Sync + 'static> Function<T> for Sure<F> {
+    type Given = U;
+    type Error = Infallible;
+
+    #[inline]
+    fn call_now(&self, item: T) -> Result<Result<U, Infallible>, T> {
+        Ok(Ok(self.0(item)))
+    }
+
+    fn call(&self, item: T) -> impl Future<Output = Result<U, Infallible>> + Send {
+        ready(Ok(self.0(item)))
+    }
+}
+
+/// A function that says which items stay.
+#[derive(Debug)]
+pub struct Keep<F>(pub(crate) F);
+
+impl<T: Send, F: Fn(&T) -> bool + Send + Sync + 'static> Function<T> for Keep<F> {
+    type Given = Option<T>;
+    type Error = Infallible;
+
+    #[inline]
+    fn call_now(&self, item: T) -> Result<Result<Option<T>, Infallible>, T> {
+        Ok(Ok(self.0(&item).then_some(item)))
+    }
+
+    fn call(&self, item: T) -> impl Future<Output = Result<Option<T>, Infallible>> + Send {
+        ready(Ok(self.0(&item).then_some(item)))
+    }
+}
+
 /// A function that only looks.
 #[derive(Debug)]
 pub struct Look<F>(pub(crate) F);

@@ -36,8 +36,8 @@ impl<I: Iterator<Item: Send + 'static> + Send + 'static> Pipeline<Source<FromIte
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), plimsoll_pipeline::RunError> {
     /// let report = Pipeline::from_iter(["7", "x", "8"])
-    ///     .stage_sync("parse", |text: &str| Ok::<_, std::fmt::Error>(text.parse::<u32>().ok()))
-    ///     .filter_map("known", |number| Ok::<_, std::fmt::Error>(number))
+    ///     .map("parse", |text: &str| text.parse::<u32>())
+    ///     .filter_map("known", |number| Ok::<_, std::fmt::Error>(number.ok()))
     ///     .sink("print", |number: u32| async move {
     ///         println!("{number}");
     ///         Ok::<_, std::fmt::Error>(())
@@ -130,7 +130,7 @@ impl<F> Pipeline<Source<F>> {
 
 impl<L> Pipeline<L> {
     /// The same pipeline with another last part.
-    pub(crate) fn map<L2>(self, last: impl FnOnce(L) -> L2) -> Pipeline<L2> {
+    pub(crate) fn with_last<L2>(self, last: impl FnOnce(L) -> L2) -> Pipeline<L2> {
         let Self { last: before, extras, life } = self;
         Pipeline { last: last(before), extras, life }
     }

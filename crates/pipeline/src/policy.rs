@@ -216,8 +216,8 @@ where
     }
 }
 
-/// An error that gives back the item that it befell, for
-/// [`dead_letter_returned`].
+/// An error that gives back the item that it befell, or what is to be kept of
+/// it, for [`dead_letter_returned`].
 ///
 /// # Example
 ///
@@ -255,8 +255,8 @@ impl<T, E: Error> Error for Returned<T, E> {
     }
 }
 
-/// Hands items that fail to `letters`, for a function that returns them with its
-/// error, as [`Returned`]: nothing is cloned.
+/// Hands items that fail to `letters`, for a function that returns them, or what
+/// is to be kept of them, with its error, as [`Returned`]: nothing is cloned.
 #[must_use]
 pub fn dead_letter_returned<L>(letters: L) -> ReturnedToDeadLetters<L> {
     ReturnedToDeadLetters(letters)
@@ -266,7 +266,7 @@ pub fn dead_letter_returned<L>(letters: L) -> ReturnedToDeadLetters<L> {
 #[derive(Clone, Debug)]
 pub struct ReturnedToDeadLetters<L>(L);
 
-impl<T, E, L> OnError<T, Returned<T, E>> for ReturnedToDeadLetters<L>
+impl<I, T, E, L> OnError<I, Returned<T, E>> for ReturnedToDeadLetters<L>
 where
     T: Send,
     E: Send,
@@ -275,7 +275,7 @@ where
     type Kept = ();
 
     #[inline]
-    fn keep(&self, _: &T) {}
+    fn keep(&self, _: &I) {}
 
     async fn failed(&self, failure: Failure<(), Returned<T, E>>) -> Result<Handled, BoxError> {
         let Failure { stage, error: Returned { item, error }, attempts, .. } = failure;

@@ -5,7 +5,7 @@ use crate::{
     batched::Batches,
     error::BoxError,
     flow::{Flow, Settings, Step},
-    function::{Async, Blocking, Function, Look, Plain},
+    function::{Async, Blocking, Function, Keep, Look, Plain, Sure},
     policy::{OnError, Stop},
     retry::{Once, Retry},
     shape::{Maybe, One, Several},
@@ -55,6 +55,8 @@ impl<L: Flow> Pipeline<L> {
     /// blocking work: for files, and for what computes for longer than some
     /// tens of microseconds (the way to such a thread and back costs several).
     ///
+    /// One that gives `()` is a sink.
+    ///
     /// As many calls at once as the machine has processors, unless
     /// [`workers`](Pipeline::workers) says otherwise. A call that has begun
     /// cannot be cut off: it ends in the background, and its result is dropped.
@@ -72,6 +74,32 @@ impl<L: Flow> Pipeline<L> {
         let mut new = self.step(name, Blocking(Arc::new(function)));
         new.last.settings.workers = thread::available_parallelism().map_or(1, usize::from);
         new
+    }
+
+    /// A stage that calls a plain function that cannot fail:
+    /// [`stage_sync`](Self::stage_sync) without `Ok`.
+    pub fn map<F, U>(
+        self,
+        name: impl Into<Arc<str>>,
+        function: F,
+    ) -> Pipeline<Staged<L, Sure<F>, One>>
+    where
+        F: Fn(L::Item) -> U + Send + Sync + 'static,
+        U: Send + 'static,
+    {
+        self.step(name, Sure(function))
+    }
+
+    /// A stage that leaves out the items for which its function says no.
+    pub fn filter<F>(
+        self,
+        name: impl Into<Arc<str>>,
+        keep: F,
+    ) -> Pipeline<Staged<L, Keep<F>, Maybe>>
+    where
+        F: Fn(&L::Item) -> bool + Send + Sync + 'static,
+    {
+        self.step(name, Keep(keep))
     }
 
     /// A stage that leaves out the items for which its function gives `None`.
@@ -147,7 +175,7 @@ impl<L: Flow> Pipeline<L> {
     fn step<F, S>(self, name: impl Into<Arc<str>>, function: F) -> Pipeline<Staged<L, F, S>> {
         let name = name.into();
         let work = Stage { name, function, shape: PhantomData, on_error: Stop, attempts: Once };
-        self.map(|before| Step { before, work, settings: Settings::new() })
+        self.with_last(|before| Step { before, work, settings: Settings::new() })
     }
 
     /// Items in groups of at most `size`, each emitted when it is full, when its
@@ -178,7 +206,7 @@ impl<L: Flow> Pipeline<L> {
     ) -> Result<Pipeline<Batches<L>>, ConfigError> {
         let size = at_least_one("size", size)?;
         let settings = Settings::new();
-        Ok(self.map(|before| Batches { before, size, linger, settings }))
+        Ok(self.with_last(|before| Batches { before, size, linger, settings }))
     }
 
     /// Lanes side by side: every stage behind this stands in each of them, with
@@ -217,7 +245,7 @@ impl<L: Flow> Pipeline<L> {
     {
         let lanes = at_least_one("lanes", lanes)?;
         let settings = Settings::new();
-        Ok(self.map(|before| Split { before, lanes, key, settings }))
+        Ok(self.with_last(|before| Split { before, lanes, key, settings }))
     }
 
     /// The items of another pipeline among those of this one, as they come. They
@@ -231,7 +259,7 @@ impl<L: Flow> Pipeline<L> {
         let settings = Settings::new();
         let Pipeline { last: other, life, .. } = other;
         self.life.0.expect_also(life.0.expected());
-        self.map(|one| Merge { one, other, settings })
+        self.with_last(|one| Merge { one, other, settings })
     }
 
     /// Ends the lanes of a [`split`](Self::split): what comes behind stands there
@@ -375,7 +403,11 @@ where
 
 impl<P, W> Pipeline<Step<P, W>> {
     fn rework<W2>(self, rework: impl FnOnce(W) -> W2) -> Pipeline<Step<P, W2>> {
-        self.map(|Step { before, work, settings }| Step { before, work: rework(work), settings })
+        self.with_last(|Step { before, work, settings }| Step {
+            before,
+            work: rework(work),
+            settings,
+        })
     }
 }
 
@@ -388,7 +420,7 @@ impl<P, A, B> Pipeline<Step<Step<P, A>, B>> {
     /// reports under both names. The first of the two must not be a
     /// [`flat_map`](Self::flat_map).
     pub fn fuse(self) -> Pipeline<Step<P, Fused<A, B>>> {
-        self.map(|Step { before: first, work: second, settings: of_second }| {
+        self.with_last(|Step { before: first, work: second, settings: of_second }| {
             let Step { before, work: first, settings: of_first } = first;
             let settings = Settings {
                 workers: of_first.workers.max(of_second.workers),

@@ -40,7 +40,7 @@ async fn a_cancelled_token_stops_the_source_and_finishes_what_is_inside() {
     sleep(ms(105)).await;
     token.cancel();
     let report = running.await.unwrap().unwrap();
-    assert!(report.is_over && report.read > 10, "{report}");
+    assert!(report.is_over && report.was_stopped && report.read > 10, "{report}");
     assert_eq!((report.written, report.dropped), (report.read, 0));
 }
 

@@ -177,6 +177,16 @@ async fn a_filter_leaves_out_what_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn functions_that_cannot_fail_need_not_say_so() {
+    let pipeline = Pipeline::from_iter(0..10_u32)
+        .map("double", |n| n * 2)
+        .filter("fours", |n| n % 4 == 0)
+        .fuse()
+        .map("text", |n: u32| n.to_string());
+    assert_eq!(all(pipeline).await, ["0", "4", "8", "12", "16"]);
+}
+
+#[tokio::test]
 async fn one_item_can_become_many_or_none() {
     let pipeline =
         Pipeline::from_iter(0..100_usize).flat_map("repeat", |n| Good::Ok(vec![n; n % 4]));

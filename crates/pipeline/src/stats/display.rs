@@ -16,7 +16,7 @@ impl fmt::Display for Report {
         if bottleneck.is_source {
             return f.write_str("; the stages wait for the source");
         }
-        write!(f, "; with twice its workers {:.1} times as fast", bottleneck.doubled)?;
+        write!(f, "; if it can have twice its workers, {:.1} times as fast", bottleneck.doubled)?;
         if bottleneck.then != bottleneck.stage {
             write!(f, ", then {}", bottleneck.then)?;
         }
@@ -48,7 +48,7 @@ impl Report {
         let width = widest.unwrap_or(0).max("stage".len());
         write!(
             f,
-            "\n{:width$}  workers         in        out  errors  items/s  busy  starved  blocked      queue",
+            "\n{:width$}  workers         in        out  filtered  errors  items/s  busy  starved  blocked      queue",
             "stage"
         )?;
         for stage in &self.stages {
@@ -56,7 +56,8 @@ impl Report {
             let percent = |part| stage.share(part) * 100.0;
             write!(
                 f,
-                "\n{name:width$}  {workers:>7} {taken:>10} {given:>10} {:>7} {:>8.0} {:>4.0}%  {:>6.0}%  {:>6.0}%  ",
+                "\n{name:width$}  {workers:>7} {taken:>10} {given:>10} {:>9} {:>7} {:>8.0} {:>4.0}%  {:>6.0}%  {:>6.0}%  ",
+                stage.filtered,
                 stage.errors(),
                 stage.throughput(),
                 percent(*busy),

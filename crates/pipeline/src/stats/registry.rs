@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     /// who wait.
     stopping: AtomicBool,
     pub(crate) stopped: CancellationToken,
+    /// A source has stopped that had more.
+    was_stopped: AtomicBool,
     /// The run is over, or will never be.
     pub(crate) done: CancellationToken,
 }
@@ -46,6 +48,7 @@ impl Registry {
             expected: AtomicU64::new(expected.unwrap_or(UNKNOWN)),
             stopping: AtomicBool::new(false),
             stopped: CancellationToken::new(),
+            was_stopped: AtomicBool::new(false),
             done: CancellationToken::new(),
         }
     }
@@ -73,6 +76,10 @@ impl Registry {
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    pub(crate) fn note_stopped(&self) {
+        self.was_stopped.store(true, Relaxed);
     }
 
     /// The run begins, by this clock or the default one.
@@ -115,7 +122,9 @@ impl Registry {
             (Some(_), None) => self.clock().now(),
         };
         let elapsed = now.since(Tick::from_nanos(started.unwrap_or(0)));
-        Report::of(&self.ledger, &self.stages(), now, elapsed, ended.is_some())
+        let mut report = Report::of(&self.ledger, &self.stages(), now, elapsed, ended.is_some());
+        report.was_stopped = self.was_stopped.load(Relaxed);
+        report
     }
 }
 

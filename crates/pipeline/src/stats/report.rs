@@ -34,6 +34,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// Whether the run is over.
     pub is_over: bool,
+    /// Whether a source stopped because it was told to, and may have had more.
+    pub was_stopped: bool,
     /// The source, and then each stage.
     pub stages: Vec<StageReport>,
 }
@@ -65,7 +67,8 @@ pub struct StageReport {
     pub busy: Duration,
     /// Time spent waiting for input, likewise.
     pub starved: Duration,
-    /// Time spent waiting for room in its output, likewise.
+    /// Time spent waiting for room in its output, or for its turn where the stage
+    /// keeps the order, likewise.
     pub blocked: Duration,
     /// Items that wait in front of it.
     pub queued: usize,
@@ -192,6 +195,7 @@ impl Report {
             dropped: 0,
             elapsed,
             is_over,
+            was_stopped: false,
             stages: meters.iter().map(|meter| StageReport::of(meter, now, elapsed)).collect(),
         };
         if is_over {
