@@ -42,7 +42,7 @@ impl Stop {
             Self::Attempts => "there are no more attempts",
             Self::Time => "the time for all attempts is up",
             Self::Deadline => "the deadline leaves no time for another",
-            Self::Wait => "the next may come too late",
+            Self::Wait => "it is asked to wait for too long",
             Self::Budget => "the retry budget is spent",
         }
     }

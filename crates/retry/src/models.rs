@@ -42,8 +42,8 @@ fn one_earned_retry_goes_to_one() {
 }
 
 /// One is taken while two successes earn another: no success is lost, and none
-/// counts twice. Turns red when `deposit` stores its sum, and when it adds to
-/// what it read before.
+/// counts twice. Turns red when `deposit` or `withdraw` stores what it made of
+/// what it read.
 #[test]
 fn what_is_earned_while_one_is_taken_is_not_lost() {
     loom::model(|| {
@@ -55,6 +55,21 @@ fn what_is_earned_while_one_is_taken_is_not_lost() {
         b.join().unwrap();
         assert!(taken.is_some());
         assert_eq!(budget.available(NOW), 1);
+    });
+}
+
+/// Two ask while a success earns one and one is free: what they get and what is
+/// left is what there was. Turns red when `withdraw` takes a free one by a store,
+/// and when it takes an earned one besides.
+#[test]
+fn what_is_granted_and_what_is_left_is_what_there_was() {
+    loom::model(|| {
+        let budget = RetryBudget::new(1.0).at_least(1);
+        let (a, b) = (on(&budget, withdraw), on(&budget, withdraw));
+        budget.deposit();
+        let granted = [a.join().unwrap(), b.join().unwrap()].iter().flatten().count();
+        assert_eq!(granted as u64 + budget.available(NOW), 2);
+        assert!(granted > 0, "one was free");
     });
 }
 

@@ -248,10 +248,8 @@ impl<J, O, K> Retry<J, O, K> {
         Self { budget: Some(budget.clone()), ..self }
     }
 
-    /// Retries with no budget: in an outage, load is multiplied by the number of
-    /// attempts.
-    ///
-    /// For work that loads nobody, and for a job that runs once.
+    /// Retries with no budget, for a job that runs once: in an outage, load is
+    /// multiplied by the number of attempts.
     #[must_use]
     pub fn without_budget(self) -> Self {
         Self { budget: None, ..self }
@@ -364,9 +362,8 @@ impl<J, O, K> Retry<J, O, K> {
     /// use plimsoll_retry::Retry;
     /// use std::{io, time::Duration};
     ///
-    /// let retry = Retry::exponential(Duration::from_millis(100)).on_retry(
-    ///     |attempt, error: &Error<io::Error>, pause| eprintln!("attempt {attempt}: {error}, next in {pause:?}"),
-    /// );
+    /// let retry = Retry::exponential(Duration::from_millis(100))
+    ///     .on_retry(|attempt, error: &Error<io::Error>, _| eprintln!("{attempt}: {error}"));
     /// # let _ = retry;
     /// ```
     #[must_use]

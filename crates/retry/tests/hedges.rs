@@ -215,6 +215,20 @@ async fn a_delay_is_no_shorter_than_was_asked_for() {
 }
 
 #[test]
+fn the_future_is_send() {
+    fn is_send<T: Send>(_: T) {}
+    is_send(hedge().run(|| async { Ok::<_, ()>(()) }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_around_a_hedge_judges_the_calls_own_error() {
+    let open = Rejected::new(Reason::Open, "breaker");
+    let (hedge, retry) = (hedge(), support::plain());
+    let error = retry.run(|| hedge.run(|| async { Err::<(), _>(open) })).await.unwrap_err();
+    assert_eq!((error.attempts(), error.into_inner()), (1, open));
+}
+
+#[test]
 fn bad_settings_are_told_with_the_rule() {
     for p in [0.0, 1.0, -0.5, 95.0, f64::NAN] {
         let error = Hedge::try_percentile(p).unwrap_err();
