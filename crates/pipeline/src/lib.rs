@@ -31,6 +31,7 @@ mod stats;
 mod stream;
 mod supervisor;
 mod sync;
+mod tuning;
 mod work;
 
 pub use crate::{
