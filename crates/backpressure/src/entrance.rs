@@ -25,8 +25,9 @@ pub(crate) struct Entrance<K> {
     pub(crate) places: Places,
     pub(crate) queue: usize,
     pub(crate) patience: Patience,
-    /// Work that has less than this left of its deadline is not started.
-    pub(crate) work_takes: Duration,
+    /// Work that has less than this left of its deadline is not started, even
+    /// where a place is free. `None` asks only those who wait, for zero.
+    pub(crate) work_takes: Option<Duration>,
     pub(crate) clock: K,
     pub(crate) name: &'static str,
 }
@@ -50,25 +51,50 @@ impl<K: Clock> Entrance<K> {
 
     /// Takes `n` places, waiting for them. Cancel safe: dropped, it takes none.
     pub(crate) async fn take(&self, n: u32) -> Result<(), Rejected> {
-        let latest = Deadline::current().map(|deadline| deadline.minus(self.work_takes).tick());
-        if latest.is_some_and(|latest| self.clock.now() >= latest) {
+        match self.take_at_once(n) {
+            Ok(()) => Ok(()),
+            // Boxed, so that whoever need not wait carries no room for a timer.
+            Err(_) => Box::pin(self.take_slowly(n)).await,
+        }
+    }
+
+    /// Takes `n` places now if they are free and nothing else is to be asked.
+    ///
+    /// To ask for the task's deadline costs more than a free place, so only where
+    /// `work_takes` is set is anybody asked who need not wait.
+    #[inline]
+    fn take_at_once(&self, n: u32) -> Result<(), NoPlace> {
+        if self.work_takes.is_some() { Err(NoPlace::Full) } else { self.places.try_take(n) }
+    }
+
+    async fn take_slowly(&self, n: u32) -> Result<(), Rejected> {
+        if self.work_takes.is_some() && self.clock.now() >= self.latest() {
             return Err(self.late());
         }
         match self.places.try_take(n) {
             Ok(()) => Ok(()),
-            // Boxed, so that whoever need not wait carries no room for a timer.
-            Err(NoPlace::Full) => Box::pin(self.wait(n, latest.unwrap_or(Tick::MAX))).await,
+            Err(NoPlace::Full) => self.wait(n).await,
             Err(_) => Err(self.full()),
         }
     }
 
+    /// Before which moment work must start: the end of time without a deadline.
+    fn latest(&self) -> Tick {
+        let reserve = self.work_takes.unwrap_or_default();
+        Deadline::current().map_or(Tick::MAX, |deadline| deadline.minus(reserve).tick())
+    }
+
     /// Waits in line until patience or time runs out.
-    async fn wait(&self, n: u32, latest: Tick) -> Result<(), Rejected> {
+    async fn wait(&self, n: u32) -> Result<(), Rejected> {
+        let latest = self.latest();
         let until = match self.patience {
             Patience::Never => return Err(self.full()),
             Patience::AtMost(time) => latest.min(self.clock.now() + time),
             Patience::UntilDeadline => latest,
         };
+        if latest != Tick::MAX && self.clock.now() >= latest {
+            return Err(self.late());
+        }
         let too_late = || if until == latest { self.late() } else { self.full() };
         let mut take = pin!(self.places.take(n));
         let mut timer = pin!(None::<Sleep>);

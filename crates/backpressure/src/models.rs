@@ -1,0 +1,103 @@
+//! Loom models: `cargo xtask loom plimsoll-backpressure`. Searched whole, but
+//! where one says otherwise. The line of those who wait, and a waiter that is
+//! cancelled, are modelled where they are written, in `plimsoll-wait`.
+
+use crate::{ByteBudget, ConcurrencyLimit};
+use loom::{cell::UnsafeCell, sync::Arc, thread};
+use plimsoll_core::{Admit, Gate, Outcome, Weigh};
+
+/// Runs `work` on a thread that shares `gate`.
+fn on<G: 'static, T: 'static>(
+    gate: &Arc<G>,
+    work: impl FnOnce(&G) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let gate = Arc::clone(gate);
+    thread::spawn(move || work(&gate))
+}
+
+/// Two ask for more than there is of one budget while it is resized: never is
+/// more in use than the larger limit, and all comes back. Turns red when the sum
+/// is stored instead of compared and swapped.
+#[test]
+fn no_byte_is_given_out_twice() {
+    loom::model(|| {
+        let budget = Arc::new(ByteBudget::new(10));
+        let ask = || {
+            on(&budget, |budget| {
+                let ticket = budget.try_enter_n(6).ok()?;
+                assert!(budget.in_use() <= 10, "{} of 10", budget.in_use());
+                budget.leave(ticket, Outcome::Success);
+                Some(())
+            })
+        };
+        let (a, b) = (ask(), ask());
+        budget.resize(8);
+        let admitted = [a.join().unwrap(), b.join().unwrap()];
+        assert_ne!(admitted, [None, None], "an empty budget refused all");
+        assert_eq!(budget.in_use(), 0);
+    });
+}
+
+/// Two parts share a whole that has room for one: what a part took and the whole
+/// refused comes back to it. Turns red when a refusal of the whole does not give
+/// back the part's own.
+#[test]
+fn what_the_whole_refuses_is_not_in_use_in_the_part() {
+    loom::model(|| {
+        let whole = std::sync::Arc::new(ByteBudget::new(10));
+        let parts = [(); 2].map(|()| Arc::new(whole.part(8)));
+        let ask = |part| on(part, |part: &ByteBudget| part.try_enter_n(6).ok());
+        let (a, b) = (ask(&parts[0]), ask(&parts[1]));
+        let held = [a.join().unwrap(), b.join().unwrap()];
+        assert_eq!(held.iter().flatten().count(), 1);
+        assert_eq!(whole.in_use(), 6);
+        assert_eq!(parts[0].in_use() + parts[1].in_use(), 6);
+    });
+}
+
+/// One holder gives its bytes back, and the next one sees what it did with them.
+/// Turns red when bytes are given back without `Release` or taken without
+/// `Acquire`.
+#[test]
+fn bytes_are_handed_over_with_what_was_done_in_them() {
+    loom::model(|| {
+        let shared = Arc::new((ByteBudget::new(1), UnsafeCell::new(0)));
+        let visit = |(budget, room): &(ByteBudget, UnsafeCell<u32>)| {
+            if let Ok(ticket) = budget.try_enter_n(1) {
+                room.with_mut(|_| ());
+                budget.leave(ticket, Outcome::Success);
+            }
+        };
+        let other = on(&shared, visit);
+        visit(&shared);
+        other.join().unwrap();
+    });
+}
+
+/// A place is taken, given back and taken away at once: never are more in use
+/// than the larger limit, nobody is refused for a place that was there all the
+/// time, and the new limit holds in the end. Turns red when `resize` stores a
+/// word in which it writes what it had read of the places taken.
+///
+/// Bounded to three preemptions, as all models with `resize`, which takes the
+/// lock of the line: whole searches do not end. The planted bug is found with
+/// one.
+#[test]
+fn places_are_taken_and_given_back_while_the_limit_changes() {
+    let mut search = loom::model::Builder::new();
+    search.preemption_bound = Some(3);
+    search.check(|| {
+        let limit = Arc::new(ConcurrencyLimit::new(3));
+        let ask = || {
+            on(&limit, |limit: &ConcurrencyLimit| {
+                let ticket = limit.try_enter(&()).expect("two places at least, and two ask");
+                limit.leave(ticket, Outcome::Success);
+            })
+        };
+        let (a, b) = (ask(), ask());
+        limit.resize(2).unwrap();
+        a.join().unwrap();
+        b.join().unwrap();
+        assert_eq!((limit.in_flight(), limit.limit()), (0, 2));
+    });
+}
