@@ -18,6 +18,29 @@ pub enum Verdict {
 ///
 /// [`Refusals`] unless [`retry_if`](crate::Retry::retry_if) or another method
 /// says otherwise; implement it for a judge that has a name.
+///
+/// # Example
+///
+/// ```
+/// use plimsoll_retry::{Judge, Retry, Verdict};
+/// use std::{io, time::Duration};
+///
+/// /// Lost connections are opened anew; a busy server wants some rest.
+/// struct Database;
+///
+/// impl Judge<io::Error> for Database {
+///     fn judge(&self, error: &io::Error) -> Verdict {
+///         match error.kind() {
+///             io::ErrorKind::ConnectionReset => Verdict::Transient,
+///             io::ErrorKind::ResourceBusy => Verdict::NotBefore(Duration::from_secs(1)),
+///             _ => Verdict::Permanent,
+///         }
+///     }
+/// }
+///
+/// let retry: Retry<Database> = Retry::exponential(Duration::from_millis(100)).judge(Database);
+/// # let _ = retry;
+/// ```
 #[diagnostic::on_unimplemented(
     message = "it is not known which errors `{E}` may be retried",
     label = "no judge for `{E}`",
@@ -39,6 +62,8 @@ pub struct Refusals {
     pub(crate) also_open: bool,
 }
 
+// Else the compiler would ask for `AsRejected` alone, and not tell of `retry_if`.
+#[diagnostic::do_not_recommend]
 impl<E: AsRejected> Judge<E> for Refusals {
     fn judge(&self, error: &E) -> Verdict {
         let Some(refusal) = error.as_rejected() else { return Verdict::Transient };

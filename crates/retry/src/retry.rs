@@ -299,9 +299,9 @@ impl<J, O, K> Retry<J, O, K> {
     /// use std::{io, time::Duration};
     ///
     /// // Refusals are judged as ever, and of other errors one is permanent.
-    /// let retry = Retry::exponential(Duration::from_millis(100)).stop_if(|error| {
-    ///     matches!(error, Error::Inner(inner) if io::Error::kind(inner) == io::ErrorKind::NotFound)
-    /// });
+    /// let retry = Retry::exponential(Duration::from_millis(100)).stop_if(
+    ///     |error: &Error<io::Error>| matches!(error, Error::Inner(e) if e.kind() == io::ErrorKind::NotFound),
+    /// );
     /// # let _ = retry;
     /// ```
     #[must_use]
