@@ -1,4 +1,4 @@
-//! Backpressure.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod adaptive;
@@ -16,5 +16,5 @@ pub use crate::{
 };
 #[doc(no_inline)]
 pub use plimsoll_channel::{
-    LoadHandle, Receiver, Sender, bounded, bounded_by, try_bounded, try_bounded_by,
+    LoadHandle, Receiver, Sender, Stats, bounded, bounded_by, try_bounded, try_bounded_by,
 };

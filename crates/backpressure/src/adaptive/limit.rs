@@ -42,8 +42,8 @@ use std::{fmt, time::Duration};
 /// # Rules that all algorithms share
 ///
 /// * A window with fewer than [`min_samples`](Self::min_samples) results decides
-///   nothing and goes on; if nobody was at work when it should have ended, it
-///   starts anew.
+///   nothing and goes on until it has them. If nothing happens for as long as a
+///   window, what was there is forgotten.
 /// * A window in which more than [a tenth](Self::tolerate_failures) of the results
 ///   were failures, or that was slower than [`healthy_below`](Self::healthy_below),
 ///   is congested: the limit goes down by a tenth, and no algorithm learns from it.

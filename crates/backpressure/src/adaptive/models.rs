@@ -38,14 +38,14 @@ impl Limit {
         self.windows.count(&ended, |limit| self.limit.store(limit.into(), Ordering::Relaxed));
     }
 
-    fn ends_on_a_thread(self: &Arc<Self>, now: u64) -> thread::JoinHandle<()> {
-        let limit = Arc::clone(self);
-        thread::spawn(move || limit.ends(now))
-    }
-
     fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }
+}
+
+fn ends_on_a_thread(limit: &Arc<Limit>, now: u64) -> thread::JoinHandle<()> {
+    let limit = Arc::clone(limit);
+    thread::spawn(move || limit.ends(now))
 }
 
 /// Two releases after the end of a window, and one who reads: the window closes
@@ -54,7 +54,7 @@ impl Limit {
 fn a_window_closes_once() {
     loom::model(|| {
         let limit = Limit::new();
-        let (a, b) = (limit.ends_on_a_thread(100), limit.ends_on_a_thread(101));
+        let (a, b) = (ends_on_a_thread(&limit, 100), ends_on_a_thread(&limit, 101));
         let seen = limit.limit();
         assert!(seen == 10 || seen == 11, "{seen}");
         a.join().unwrap();
@@ -70,7 +70,7 @@ fn a_window_closes_once() {
 fn an_older_limit_does_not_replace_a_newer_one() {
     loom::model(|| {
         let limit = Limit::new();
-        let late = limit.ends_on_a_thread(100);
+        let late = ends_on_a_thread(&limit, 100);
         limit.ends(100);
         limit.ends(201);
         late.join().unwrap();

@@ -31,6 +31,8 @@ pub(super) struct Windows {
 struct Closing {
     tuner: Tuner,
     totals: Totals,
+    /// When somebody last came after the end.
+    last: Tick,
 }
 
 /// How work ended that counts.
@@ -55,7 +57,7 @@ impl Windows {
             end: AtomicU64::new((now + length).as_nanos()),
             since: AtomicU64::new(0),
             enough: AtomicU64::new(tuner.enough().min(FULL)),
-            closing: Mutex::new(Closing { tuner, totals: Totals::default() }),
+            closing: Mutex::new(Closing { tuner, totals: Totals::default(), last: Tick::ZERO }),
             length,
             min_samples: min_samples.into(),
             percentile,
@@ -88,20 +90,24 @@ impl Windows {
     fn collect(&self, ended: &Ended, publish: impl FnOnce(u32)) {
         // Somebody is at it: what this one counted is collected then or next time.
         let Some(mut closing) = self.try_lock() else { return };
-        let Closing { tuner, totals } = &mut *closing;
+        let Closing { tuner, totals, last } = &mut *closing;
         self.sampler.collect(totals);
         // Somebody may have closed it since this one looked.
         let end = self.end.load(Ordering::Relaxed);
         if ended.now.as_nanos() < end && totals.samples < tuner.enough() {
             return;
         }
+        // If nothing happened for as long as a window, what there is may be of
+        // yesterday.
+        let quiet_since = Tick::from_nanos(end).max(*last);
+        *last = ended.now;
+        if ended.started >= quiet_since + self.length {
+            self.discard(totals);
+            self.begin(tuner, ended.now);
+            return;
+        }
+        // Too little to decide on: the window goes on.
         if totals.samples + totals.failures < self.min_samples {
-            // Too little to decide on: the window goes on. But if nobody was at
-            // work when it ended, what there is may be of an hour ago.
-            if ended.started.as_nanos() >= end {
-                self.discard(totals);
-            }
-            self.begin(tuner, ended.now, false);
             return;
         }
         let window = self.window(totals);
@@ -112,7 +118,7 @@ impl Windows {
         // Within the lock, so that no older limit comes after it. It wakes those
         // who wait, and if they end work at once: nobody waits for this lock.
         publish(tuner.limit());
-        self.begin(tuner, ended.now, true);
+        self.begin(tuner, ended.now);
     }
 
     fn window(&self, totals: &Totals) -> Window {
@@ -134,12 +140,10 @@ impl Windows {
         self.sampler.percentile(1.0);
     }
 
-    fn begin(&self, tuner: &Tuner, now: Tick, anew: bool) {
-        if anew {
-            let since = if tuner.is_probing() { now } else { Tick::ZERO };
-            self.since.store(since.as_nanos(), Ordering::Relaxed);
-            self.enough.store(tuner.enough().min(FULL), Ordering::Relaxed);
-        }
+    fn begin(&self, tuner: &Tuner, now: Tick) {
+        let since = if tuner.is_probing() { now } else { Tick::ZERO };
+        self.since.store(since.as_nanos(), Ordering::Relaxed);
+        self.enough.store(tuner.enough().min(FULL), Ordering::Relaxed);
         self.end.store((now + self.length).as_nanos(), Ordering::Relaxed);
     }
 

@@ -1,0 +1,233 @@
+//! What counts, and when it is decided on.
+
+use super::{MILLI, SECOND, busy};
+use plimsoll_backpressure::AdaptiveLimit;
+use plimsoll_core::{Clock, GateExt, Load, ManualClock, Outcome, Reason, Tick};
+use std::{sync::Arc, thread};
+
+/// A limit of 100 that wants work to take 50 ms.
+fn aimd() -> (AdaptiveLimit<ManualClock>, ManualClock) {
+    let clock = ManualClock::new();
+    (AdaptiveLimit::aimd(MILLI * 50).start_at(100).clock(clock.clone()), clock)
+}
+
+#[test]
+fn the_first_release_after_the_end_closes_the_window_and_not_one_before() {
+    let (limit, clock) = aimd();
+    for _ in 0..49 {
+        let permits: Vec<_> = (0..60).map(|_| limit.try_admit().unwrap()).collect();
+        clock.advance(MILLI * 20);
+        permits.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+    }
+    let last = [limit.try_admit().unwrap(), limit.try_admit().unwrap()];
+    assert_eq!(limit.limit(), 100, "at 980 ms");
+    clock.advance(MILLI * 20);
+    assert_eq!(limit.limit(), 100, "nothing runs by itself");
+    let [first, second] = last;
+    first.finish(Outcome::Success);
+    assert_eq!(limit.limit(), 110);
+    second.finish(Outcome::Success);
+    assert_eq!(limit.limit(), 110, "once a window");
+}
+
+#[test]
+fn one_slow_window_is_a_tenth_less_and_one_quick_window_a_tenth_more() {
+    let (limit, clock) = aimd();
+    assert_eq!(busy(&limit, &clock, MILLI * 60, Outcome::Success), 90);
+    assert_eq!(busy(&limit, &clock, MILLI * 50, Outcome::Success), 90);
+    assert_eq!(busy(&limit, &clock, MILLI * 30, Outcome::Success), 99);
+}
+
+#[test]
+fn failures_count_as_congestion_however_quick_they_are() {
+    let (limit, clock) = aimd();
+    assert_eq!(busy(&limit, &clock, MILLI, Outcome::Failure), 90);
+}
+
+/// Callers that give up in a hurry are no sign of what is behind the limit.
+#[test]
+fn callers_that_went_away_do_not_bring_the_limit_down_or_up() {
+    for outcome in [Outcome::Ignored, Outcome::Unused] {
+        let (limit, clock) = aimd();
+        for time in [MILLI, MILLI * 500] {
+            assert_eq!(busy(&limit, &clock, time, outcome), 100);
+        }
+    }
+}
+
+#[test]
+fn it_does_not_grow_where_it_holds_nothing_back() {
+    let (limit, clock) = aimd();
+    for _ in 0..1_000 {
+        let permits: Vec<_> = (0..49).map(|_| limit.try_admit().unwrap()).collect();
+        clock.advance(MILLI * 10);
+        permits.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+    }
+    assert_eq!(limit.limit(), 100);
+}
+
+/// Ten results are asked for; nine are not enough, and one an hour later does not
+/// make the nine worth something.
+#[test]
+fn a_window_with_few_results_decides_nothing_and_grows_stale() {
+    let (limit, clock) = aimd();
+    let slow = |n: usize, time| {
+        let permits: Vec<_> = (0..n).map(|_| limit.try_admit().unwrap()).collect();
+        clock.advance(time);
+        permits.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+        limit.limit()
+    };
+    assert_eq!(slow(9, SECOND * 2), 100);
+    clock.advance(SECOND * 3_600);
+    assert_eq!(slow(1, MILLI * 10), 100);
+    assert_eq!(slow(9, SECOND * 2), 100, "that one is forgotten too");
+    assert_eq!(slow(1, SECOND * 2), 90, "but work that goes on makes ten in the end");
+}
+
+#[test]
+fn time_that_goes_back_is_not_taken_for_speed() {
+    let (limit, clock) = aimd();
+    for _ in 0..10 {
+        let permits: Vec<_> = std::iter::from_fn(|| limit.try_admit().ok()).collect();
+        let now = clock.now();
+        clock.set(Tick::ZERO);
+        permits.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+        clock.set(now + SECOND);
+    }
+    assert_eq!(limit.limit(), 100);
+}
+
+#[test]
+fn a_mean_is_moved_by_one_that_hangs_and_a_percentile_is_not() {
+    let run = |limit: AdaptiveLimit<ManualClock>, clock: &ManualClock| {
+        let mut hangs = Some(limit.try_admit().unwrap());
+        for round in 0..100 {
+            let permits: Vec<_> = std::iter::from_fn(|| limit.try_admit().ok()).collect();
+            clock.advance(MILLI * 45);
+            permits.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+            if round == 21 {
+                clock.advance(SECOND * 69);
+                hangs.take().into_iter().for_each(|permit| permit.finish(Outcome::Success));
+                break;
+            }
+        }
+        limit.limit()
+    };
+    let (limit, clock) = aimd();
+    assert_eq!(run(limit, &clock), 90);
+    let (limit, clock) = aimd();
+    assert_eq!(run(limit.percentile(0.9), &clock), 100);
+}
+
+/// No sample is dropped, however many come within a window: a million and a half
+/// quick ones cannot hide as many slow ones.
+#[test]
+fn the_latency_is_the_average_of_every_sample_of_a_large_window() {
+    let clock = ManualClock::new();
+    let limit = AdaptiveLimit::aimd(MILLI * 50).start_at(10).range(1..=100).clock(clock.clone());
+    let one = |time| {
+        let start = clock.now();
+        let permits: Vec<_> = std::iter::from_fn(|| limit.try_admit().ok()).collect();
+        clock.advance(time);
+        permits.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+        clock.set(start);
+    };
+    // 100 ms and 10 ms by turns: 55 ms on the average, which is 1.1 times 50.
+    for _ in 0..10_000 {
+        one(MILLI * 100);
+        one(MILLI * 10);
+    }
+    clock.advance(SECOND);
+    one(MILLI * 10);
+    assert_eq!(limit.limit(), 10);
+}
+
+#[test]
+fn work_that_is_under_way_when_the_limit_falls_goes_on_and_nobody_else_starts() {
+    let (limit, clock) = aimd();
+    let held: Vec<_> = (0..95).map(|_| limit.try_admit().unwrap()).collect();
+    clock.advance(SECOND);
+    let mut held = held.into_iter();
+    held.by_ref().take(10).for_each(|permit| permit.finish(Outcome::Failure));
+    assert_eq!(limit.limit(), 90);
+    assert_eq!((limit.load(), limit.capacity()), (85, Some(90)));
+    for _ in 0..4 {
+        busy(&limit, &clock, MILLI * 500, Outcome::Failure);
+    }
+    assert!(limit.limit() < 85);
+    assert_eq!(limit.load(), 85, "a load above its capacity wraps nothing");
+    assert_eq!(limit.try_admit().unwrap_err().reason(), Reason::Concurrency);
+    drop(held);
+    assert!(limit.try_admit().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_let_in_when_the_limit_rises_and_its_wait_is_no_latency() {
+    let clock = ManualClock::new();
+    let limit =
+        AdaptiveLimit::aimd(MILLI * 50).start_at(10).wait_at_most(SECOND * 10).clock(clock.clone());
+    let limit = Arc::new(limit);
+    let held: Vec<_> = (0..10).map(|_| limit.try_admit().unwrap()).collect();
+    let waits = tokio::spawn({
+        let limit = Arc::clone(&limit);
+        async move { limit.admit_owned().await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(limit.waiting(), 1);
+    clock.advance(SECOND);
+    held.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+    let permit = waits.await.unwrap().unwrap();
+    clock.advance(MILLI * 10);
+    permit.finish(Outcome::Success);
+    assert_eq!((limit.in_flight(), limit.limit()), (0, 9), "ten took a second");
+}
+
+#[test]
+fn nothing_runs_by_default_where_it_would_have_to_wait() {
+    let (limit, _clock) = aimd();
+    let _held: Vec<_> = (0..100).map(|_| limit.try_admit().unwrap()).collect();
+    assert_eq!(limit.try_admit().unwrap_err().gate(), "adaptive limit");
+}
+
+#[test]
+fn threads_that_end_work_together_close_each_window_once() {
+    for _ in 0..20 {
+        let (limit, clock) = aimd();
+        let all: Vec<_> = (0..100).map(|_| limit.try_admit().unwrap()).collect();
+        clock.advance(SECOND);
+        let mut all = all.into_iter();
+        let halves: [Vec<_>; 2] = [all.by_ref().take(50).collect(), all.collect()];
+        thread::scope(|scope| {
+            for half in halves {
+                scope.spawn(|| half.into_iter().for_each(|permit| permit.finish(Outcome::Success)));
+            }
+        });
+        assert_eq!((limit.limit(), limit.in_flight()), (90, 0));
+    }
+}
+
+/// Work that was admitted under load says nothing of the latency without.
+#[test]
+fn what_was_admitted_before_a_probe_is_not_in_what_it_measures() {
+    let clock = ManualClock::new();
+    let limit = AdaptiveLimit::probing(SECOND * 5).start_at(50).clock(clock.clone());
+    assert_eq!(limit.limit(), 3, "it measures first");
+    busy(&limit, &clock, MILLI * 10, Outcome::Success);
+    // Under load work takes 12 ms; until it measures again.
+    let mut held = Vec::new();
+    while limit.limit() != 3 {
+        held = std::iter::from_fn(|| limit.try_admit().ok()).collect();
+        clock.advance(MILLI * 12);
+        let ends = held.split_off(1.min(held.len()));
+        ends.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+    }
+    // What is left of before takes ten seconds.
+    clock.advance(SECOND * 10);
+    held.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+    assert_eq!(limit.limit(), 3, "it is still measuring");
+    let before = busy(&limit, &clock, MILLI * 10, Outcome::Success);
+    assert!(before > 3);
+    // Five times as slow as what it measured: it shrinks.
+    let before = busy(&limit, &clock, MILLI * 50, Outcome::Success);
+    assert!(busy(&limit, &clock, MILLI * 50, Outcome::Success) < before);
+}
