@@ -36,7 +36,7 @@ fn bring(order: &Reorder<u32>, passed: &Passed, at: u64, items: u64, results: &[
 
 /// Three workers, and room for one result to wait: whoever comes early leaves
 /// its result or waits, and everything is passed on in order, once. Turns red
-/// when `passed` wakes nobody (a deadlock), when it does not look for what
+/// when `passed` does not wake whose turn it is (a deadlock), when it does not look for what
 /// was left (a deadlock or a loss), and when a result is left without a look at `next`.
 #[test]
 fn results_are_passed_on_in_order_and_nobody_waits_for_ever() {

@@ -161,5 +161,6 @@ mod tests {
         assert_eq!(bring(&order, 1), Poll::Ready(Turn::Pass));
         assert!(order.passed(1).is_some(), "what was left, whose room is free now");
         assert!(order.state().waiting.is_empty());
+        assert_eq!(order.state().held, 0);
     }
 }

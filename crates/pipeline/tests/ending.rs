@@ -4,7 +4,7 @@
 
 use futures::stream;
 use plimsoll_channel::bounded;
-use plimsoll_core::{Drain, Load};
+use plimsoll_core::{Drain, Load, ManualClock};
 use plimsoll_pipeline::{Ack, CancellationToken, Cause, Pipeline, skip};
 use std::{
     convert::Infallible,
@@ -128,6 +128,48 @@ async fn even_a_plain_function_that_never_returns_does_not_hold_up_the_end() {
     let error = running.await.unwrap().unwrap_err();
     assert!(error.to_string().ends_with("at work: stuck"), "{error}");
     drop(release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_failure_is_the_cause_whatever_fails_behind_it() {
+    let error = Pipeline::from_iter(0..10_u64)
+        .stage_sync("check", |n| if n == 5 { Err("first") } else { Ok(n) })
+        .sink("write", |n| async move {
+            sleep(ms(10)).await;
+            if n == 3 { Err("second") } else { Ok(()) }
+        })
+        .run(CancellationToken::new())
+        .await
+        .unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.report().failed), ("stage `check` failed", 2));
+}
+
+#[tokio::test]
+async fn what_runs_ahead_is_bounded_by_the_queues() {
+    let (called, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (call, write) = (Arc::clone(&called), Arc::clone(&written));
+    // By a clock that stands still everything is quick: chunks grow as they may.
+    let pipeline = Pipeline::from_iter(0..)
+        .buffer(8)
+        .inspect("see", move |_| {
+            call.fetch_add(1, SeqCst);
+        })
+        .buffer(2)
+        .sink("write", move |n: u64| {
+            write.fetch_add(1, SeqCst);
+            async move { if n < 1_000 { Good::Ok(()) } else { std::future::pending().await } }
+        })
+        .clock(ManualClock::new());
+    let stats = pipeline.stats();
+    let running = tokio::spawn(pipeline.run(CancellationToken::new()));
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(written.load(SeqCst), 1_001);
+    let (called, read) = (called.load(SeqCst), stats.report().read);
+    assert!(called <= 1_001 + 1 + 2 + 2, "a chunk, a queue, and what finds no room: {called}");
+    assert!(read <= called as u64 + 1 + 8 + 8, "{read}");
+    running.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -62,6 +62,22 @@ async fn the_report_names_the_bottleneck_and_what_more_workers_would_give() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_next_slowest_stage_bounds_what_more_workers_would_give() {
+    let wait = |time| {
+        move |n: u32| async move {
+            sleep(ms(time)).await;
+            Good::Ok(n)
+        }
+    };
+    let pipeline = Pipeline::from_iter(0..10).stage("one", wait(10)).stage("two", wait(8));
+    let pipeline = pipeline.sink_sync("end", |_| Good::Ok(())).clock(TokioClock);
+    let report = pipeline.run(token()).await.unwrap();
+    let bottleneck = report.bottleneck().unwrap();
+    assert_eq!((&*bottleneck.stage, &*bottleneck.then), ("one", "two"));
+    assert!((1.24..1.26).contains(&bottleneck.doubled), "{bottleneck:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_the_source_is_slow_the_stages_wait_for_it() {
     let source = stream::iter(0..50).then(|n| async move {
         sleep(ms(20)).await;
@@ -139,6 +155,9 @@ async fn times_are_told_by_the_last_clock_that_was_set_wherever_it_starts() {
     assert_eq!(stats.report().elapsed, ms(3), "while it runs");
     assert!(results.next().await.is_some() && results.next().await.is_none());
     assert_eq!(stats.report().elapsed, ms(10));
+    two.advance(ms(1));
+    drop(results);
+    assert_eq!(stats.report().elapsed, ms(10), "the end was before");
     two.advance(Duration::MAX);
     let _ = stats.report().to_string();
 }
@@ -173,7 +192,8 @@ async fn a_stall_is_told_once_and_names_the_stage() {
 #[tokio::test(start_paused = true)]
 async fn a_progress_bar_follows_the_items_that_have_ended() {
     let bar = indicatif::ProgressBar::hidden();
-    let pipeline = Pipeline::from_iter(0..10)
+    let pipeline = Pipeline::from_iter(0..6)
+        .merge_with(Pipeline::from_iter(6..10))
         .sink("slow", |_: i32| async {
             sleep(ms(90)).await;
             Good::Ok(())

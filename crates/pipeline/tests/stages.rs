@@ -174,6 +174,7 @@ async fn a_filter_leaves_out_what_it_is_told_to() {
     assert_eq!(all(even).await, (0..100).step_by(2).collect::<Vec<_>>());
     let report = stats.report();
     assert_eq!((report.read, report.written, report.filtered), (100, 50, 50));
+    assert_eq!(report.stages[1].filtered, 50);
 }
 
 #[tokio::test]
@@ -226,11 +227,24 @@ async fn fused_stages_do_what_they_do_apart_in_one_row() {
     let stats = fused.stats();
     let expected: Vec<_> = (0..50).map(|n: u32| n.to_string()).collect();
     assert_eq!(all(fused).await, expected);
-    let names: Vec<_> = stats.report().stages.iter().map(|stage| stage.name.clone()).collect();
-    assert_eq!(
-        names.iter().map(|name| &**name).collect::<Vec<_>>(),
-        ["source", "even + half + text"]
-    );
+    let stages = stats.report().stages;
+    assert_eq!((&*stages[0].name, &*stages[1].name), ("source", "even + half + text"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fused_stages_have_the_workers_and_the_order_of_either() {
+    let fused = Pipeline::from_iter(0..30_u64)
+        .stage("wait", |n: u64| async move {
+            sleep(ms(30 - n)).await;
+            Good::Ok(n)
+        })
+        .workers(30)
+        .stage_sync("same", Good::Ok)
+        .unordered()
+        .fuse();
+    let start = Instant::now();
+    assert_eq!(all(fused).await, (0..30).collect::<Vec<_>>());
+    assert_eq!(start.elapsed(), ms(30));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use plimsoll_pipeline::{Cause, Pipeline};
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -110,4 +110,26 @@ async fn what_is_made_slowly_of_one_item_goes_on_as_it_is_made() {
     let mut results = pipeline.into_stream();
     assert_eq!(results.next().await.unwrap().unwrap(), 0);
     assert!(made.load(SeqCst) < 4, "{made:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_though_a_plain_function_never_returns() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let pipeline = Pipeline::from_iter([1])
+        .stage_sync("stuck", move |n| {
+            let _ = held.lock().unwrap().recv(); // until the test has its answer
+            Good::Ok(n)
+        })
+        .drain_within(Duration::ZERO);
+    let (drainer, stats) = (pipeline.drainer(), pipeline.stats());
+    let mut results = pipeline.into_stream();
+    while stats.report().stages[1].taken == 0 {
+        tokio::task::yield_now().await;
+    }
+    let draining = tokio::spawn(async move { drainer.drain().await });
+    assert!(results.next().await.unwrap().is_err());
+    assert!(results.next().await.is_none());
+    assert!(draining.await.unwrap().is_err());
+    drop(release);
 }
