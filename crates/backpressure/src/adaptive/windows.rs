@@ -147,6 +147,12 @@ impl Windows {
         self.end.store((now + self.length).as_nanos(), Ordering::Relaxed);
     }
 
+    /// The limit that the last window came to.
+    #[cfg(all(test, plimsoll_loom))]
+    pub(super) fn tuned(&self) -> u32 {
+        self.try_lock().map_or(0, |closing| closing.tuner.limit())
+    }
+
     fn try_lock(&self) -> Option<MutexGuard<'_, Closing>> {
         match self.closing.try_lock() {
             Ok(closing) => Some(closing),

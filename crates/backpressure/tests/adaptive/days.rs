@@ -18,10 +18,10 @@ struct Hour {
     takes: Duration,
     /// Every so many requests fail at once.
     fails_every: Option<u64>,
-    seconds: u64,
+    seconds: u32,
 }
 
-const fn hour(what: &'static str, per_second: u32, millis: u64, seconds: u64) -> Hour {
+const fn hour(what: &'static str, per_second: u32, millis: u64, seconds: u32) -> Hour {
     let takes = Duration::from_millis(millis);
     Hour { what, per_second, takes, fails_every: None, seconds }
 }
@@ -38,7 +38,8 @@ const DAY: [Hour; 7] = [
 ];
 
 const WORKERS: usize = 40;
-const LINE: u64 = 2;
+/// Seconds a line.
+const LINE: u32 = 2;
 
 struct Ending<'a> {
     at: Tick,
@@ -64,9 +65,9 @@ fn live(limit: AdaptiveLimit) -> String {
             let (mut admitted, mut refused) = (0_u32, 0_u32);
             let (mut ended, mut latency) = (0_u32, Duration::ZERO);
             let start = clock.now();
-            let arrivals = hour.per_second * LINE as u32;
+            let arrivals = hour.per_second * LINE;
             for arrival in 0..=arrivals {
-                let now = start + SECOND * LINE as u32 * arrival / arrivals;
+                let now = start + SECOND * LINE * arrival / arrivals;
                 // What ends before this one comes.
                 under_way.sort_by_key(|ending| Reverse(ending.at));
                 while under_way.last().is_some_and(|ending| ending.at <= now) {
@@ -104,7 +105,7 @@ fn live(limit: AdaptiveLimit) -> String {
                 table,
                 "{second:5}  {:15}  {:6}  {:3}ms  {before:5}  {admitted:5}  {refused:6}  {:5}ms  {decision} {after}",
                 if line == 0 { hour.what } else { "" },
-                hour.per_second * LINE as u32,
+                hour.per_second * LINE,
                 hour.takes.as_millis(),
                 latency.as_millis(),
             )
