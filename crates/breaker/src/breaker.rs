@@ -1,0 +1,218 @@
+//! The breaker as people hold it.
+
+use crate::{
+    builder::{Builder, Observer},
+    change::{Counts, State, StateChange},
+    rules::Rules,
+    state::BreakerState,
+    word::{Phase, Word},
+};
+use plimsoll_core::{Clock, ConfigError, DefaultClock};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+/// Threads that count without touching each other's lines, in a window of time.
+/// More of them share.
+const STRIPES: usize = if cfg!(plimsoll_loom) { 1 } else { 4 };
+
+/// A circuit breaker: a gate that refuses calls to what fails, and finds out when
+/// it is back.
+///
+/// Ask it through [`GateExt`](plimsoll_core::GateExt): `run`, `run_with`,
+/// `try_admit`. Share it by an `Arc` or a reference. For one breaker per
+/// endpoint use `keyed` and `keyed_ref` of the crate plimsoll-keyed.
+///
+/// # Example
+///
+/// ```
+/// use plimsoll_breaker::{CircuitBreaker, State};
+/// use plimsoll_core::{GateExt, ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let breaker = CircuitBreaker::builder()
+///     .consecutive_failures(3)
+///     .open_for(Duration::from_secs(5))
+///     .probes(1)
+///     .clock(clock.clone())
+///     .build()?;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// for _ in 0..3 {
+///     let answer = breaker.run(async { Err::<(), _>("down") }).await;
+///     assert!(answer.is_err());
+/// }
+/// assert_eq!(breaker.state(), State::Open);
+///
+/// // Nothing is sent now, and the refusal says when to come back.
+/// let refusal = breaker.try_admit().unwrap_err();
+/// assert_eq!(refusal.to_string(), "breaker: circuit open, retry after 5s");
+///
+/// clock.advance(Duration::from_secs(5));
+/// assert_eq!(breaker.state(), State::HalfOpen);
+/// breaker.run(async { Ok::<_, &str>("back") }).await.unwrap();
+/// assert_eq!(breaker.state(), State::Closed);
+/// # });
+/// # Ok::<(), plimsoll_core::ConfigError>(())
+/// ```
+#[repr(align(64))]
+pub struct CircuitBreaker<K = DefaultClock> {
+    pub(crate) state: BreakerState,
+    pub(crate) rules: Rules,
+    pub(crate) clock: K,
+    observers: Box<[Observer]>,
+}
+
+impl CircuitBreaker {
+    /// The settings, to begin with those of [`default`](Self::default).
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Opens after `failures` in a row for `open_for`, and has the defaults of
+    /// the [`Builder`] for the rest.
+    ///
+    /// # Panics
+    ///
+    /// When `failures` is 0 or `open_for` is zero.
+    /// [`try_after_failures`](Self::try_after_failures) returns the error.
+    #[track_caller]
+    #[must_use]
+    pub fn after_failures(failures: u32, open_for: Duration) -> Self {
+        match Self::try_after_failures(failures, open_for) {
+            Ok(breaker) => breaker,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`after_failures`](Self::after_failures), for values from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `failures` is 0, or `open_for` is zero or more than
+    /// 292 years.
+    pub fn try_after_failures(failures: u32, open_for: Duration) -> Result<Self, ConfigError> {
+        Self::builder().consecutive_failures(failures).open_for(open_for).build()
+    }
+
+    /// Opens for `open_for` when `ratio` of the calls in `window` failed, and has
+    /// the defaults of the [`Builder`] for the rest: ten calls at least.
+    ///
+    /// # Panics
+    ///
+    /// When `ratio` is not more than 0 and at most 1, or a time is zero.
+    /// [`try_at_ratio`](Self::try_at_ratio) returns the error.
+    #[track_caller]
+    #[must_use]
+    pub fn at_ratio(ratio: f64, window: Duration, open_for: Duration) -> Self {
+        match Self::try_at_ratio(ratio, window, open_for) {
+            Ok(breaker) => breaker,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`at_ratio`](Self::at_ratio), for values from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `ratio` is not more than 0 and at most 1, or a time
+    /// is zero or more than 292 years.
+    pub fn try_at_ratio(
+        ratio: f64,
+        window: Duration,
+        open_for: Duration,
+    ) -> Result<Self, ConfigError> {
+        Self::builder().failure_ratio(ratio).window(window).open_for(open_for).build()
+    }
+}
+
+/// Opens when ten calls or more came within a second and half of them failed, for
+/// five seconds; closes when three probes have succeeded.
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        Self::builder().build().expect("the defaults are within their bounds")
+    }
+}
+
+impl<K: Clock> CircuitBreaker<K> {
+    pub(crate) fn with(rules: Rules, observers: Vec<Observer>, clock: K) -> Self {
+        let state = BreakerState::new(rules.layout, STRIPES);
+        Self { state, rules, clock, observers: observers.into() }
+    }
+
+    /// Where it stands now: half open as soon as a probe may go, whether or not
+    /// anybody has asked.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.rules.state_at(&self.state, self.clock.now())
+    }
+
+    /// What was counted since the state last changed, in the window that ends
+    /// now. While half open, what the probes have told.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.rules.counts_at(&self.state, self.clock.now())
+    }
+
+    /// How long until a probe may go, while the breaker is open.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.rules.retry_after(&self.state, self.clock.now()).map(Duration::from_nanos)
+    }
+
+    /// Refuses every call from now on, until [`reset`](Self::reset) or
+    /// [`force_closed`](Self::force_closed). No time opens it and no result.
+    pub fn force_open(&self) {
+        self.turn(|word| word.forced(Phase::ForcedOpen));
+    }
+
+    /// Lets every call pass from now on, whatever their results, until
+    /// [`reset`](Self::reset) or [`force_open`](Self::force_open). Results are
+    /// still counted, so that [`counts`](Self::counts) shows what goes on.
+    pub fn force_closed(&self) {
+        self.turn(|word| word.forced(Phase::ForcedClosed));
+    }
+
+    /// Closes it and forgets what was counted, from whatever state; results of
+    /// calls under way do not count.
+    pub fn reset(&self) {
+        self.turn(Word::closed);
+    }
+
+    fn turn(&self, next: impl Fn(Word) -> Word) {
+        let change = self.rules.turn(&self.state, self.clock.now(), next);
+        self.tell(change);
+    }
+
+    /// Tells the observers of a change, which is complete by now.
+    #[inline]
+    pub(crate) fn tell(&self, change: Option<StateChange>) {
+        if let Some(change) = change {
+            self.tell_all(&change);
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self, change: &StateChange) {
+        for observer in &self.observers {
+            // We may be in the drop of a permit, where a panic would end the
+            // process; and the other observers are to hear of it too.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(change)));
+        }
+    }
+}
+
+impl<K: Clock + fmt::Debug> fmt::Debug for CircuitBreaker<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("state", &self.state())
+            .field("counts", &self.counts())
+            .field("rules", &self.rules)
+            .field("clock", &self.clock)
+            .field("observers", &self.observers.len())
+            .finish()
+    }
+}

@@ -1,0 +1,305 @@
+//! Loom models: `cargo xtask loom plimsoll-breaker`. Searched whole, but for the
+//! two that go through [`bounded`].
+
+use crate::{
+    Builder, CircuitBreaker, State,
+    ring::{self, Bucket, Ring},
+};
+use loom::{sync::Arc, thread};
+use plimsoll_core::{Admit, Clock, Gate, Outcome, PerKey, Tick};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+const OPEN: Duration = Duration::from_nanos(1_000);
+
+/// A clock that stands until the model moves it, and is no part of the search.
+#[derive(Clone)]
+struct At(std::sync::Arc<AtomicU64>);
+
+impl At {
+    fn start() -> Self {
+        Self(std::sync::Arc::new(AtomicU64::new(10_000)))
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.fetch_add(u64::try_from(by.as_nanos()).expect("short"), Ordering::Relaxed);
+    }
+}
+
+impl Clock for At {
+    fn now(&self) -> Tick {
+        Tick::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+type Breaker = CircuitBreaker<At>;
+
+/// Opens at the first failure; by calls, so that the clock is no matter.
+fn builder() -> (Builder<At>, At) {
+    let clock = At::start();
+    let builder = CircuitBreaker::builder().clock(clock.clone()).open_for(OPEN);
+    (builder.consecutive_failures(1).window_calls(10), clock)
+}
+
+fn shared(builder: Builder<At>) -> Arc<Breaker> {
+    Arc::new(builder.build().expect("within bounds"))
+}
+
+fn ticket(breaker: &Breaker) -> crate::BreakerTicket {
+    breaker.try_enter(&()).expect("it conducts")
+}
+
+fn call(breaker: &Breaker, outcome: Outcome) {
+    breaker.leave(ticket(breaker), outcome);
+}
+
+/// With three threads on the word and the ring a whole search takes more than a
+/// quarter of a million executions and two minutes: at most two preemptions.
+fn bounded(model: impl Fn() + Send + Sync + 'static) {
+    let mut search = loom::model::Builder::new();
+    search.preemption_bound = Some(2);
+    search.check(model);
+}
+
+/// Does `work` with the breaker on a thread of its own.
+fn on_thread<T: Send + 'static>(
+    breaker: &Arc<Breaker>,
+    work: impl FnOnce(&Breaker) -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    let breaker = Arc::clone(breaker);
+    thread::spawn(move || work(&breaker))
+}
+
+/// Two calls fail at once and one succeeds: it opens once, and the late ones
+/// neither close it nor are told. Turns red when `replace` stores in place of the
+/// exchange (it opens twice).
+#[test]
+fn it_trips_once_whoever_else_fails_or_succeeds() {
+    bounded(|| {
+        let trips = std::sync::Arc::new(Mutex::new(0));
+        let (builder, _clock) = builder();
+        let told = std::sync::Arc::clone(&trips);
+        let breaker = shared(builder.on_change(move |change| {
+            assert_eq!((change.from, change.to), (State::Closed, State::Open));
+            *told.lock().unwrap() += 1;
+        }));
+        let (one, other, good) = (ticket(&breaker), ticket(&breaker), ticket(&breaker));
+        let fails = on_thread(&breaker, |breaker| breaker.leave(one, Outcome::Failure));
+        let fails_too = on_thread(&breaker, |breaker| breaker.leave(other, Outcome::Failure));
+        breaker.leave(good, Outcome::Success);
+        fails.join().unwrap();
+        fails_too.join().unwrap();
+        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.retry_after(), Some(OPEN));
+        assert_eq!(*trips.lock().unwrap(), 1);
+    });
+}
+
+/// A success that left before the trip comes back while a probe fails. It must
+/// not pass for the probe's. Turns red when `leave` does not compare generations.
+#[test]
+fn a_late_success_does_not_pass_for_the_probes() {
+    loom::model(|| {
+        let (builder, clock) = builder();
+        let breaker = shared(builder.probes(1));
+        let late = ticket(&breaker);
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        let comes_back = on_thread(&breaker, |breaker| breaker.leave(late, Outcome::Success));
+        let probes = on_thread(&breaker, |breaker| call(breaker, Outcome::Failure));
+        comes_back.join().unwrap();
+        probes.join().unwrap();
+        assert_eq!(breaker.state(), State::Open);
+        assert_eq!(breaker.retry_after(), Some(OPEN));
+    });
+}
+
+/// Whoever sees that it is open sees since when: nobody passes before the end of
+/// the opening. Turns red when `judge` writes `open_from` after the exchange.
+#[test]
+fn nobody_passes_between_the_trip_and_the_end_of_the_opening() {
+    loom::model(|| {
+        let (builder, _clock) = builder();
+        let breaker = shared(builder);
+        let bad = ticket(&breaker);
+        let fails = on_thread(&breaker, |breaker| breaker.leave(bad, Outcome::Failure));
+        let asks =
+            on_thread(&breaker, |breaker| breaker.try_enter(&()).map(|ticket| ticket.generation));
+        match asks.join().unwrap() {
+            Ok(generation) => assert_eq!(generation, 0, "it passed an open breaker"),
+            Err(refusal) => assert_eq!(refusal.retry_after(), Some(OPEN)),
+        }
+        fails.join().unwrap();
+    });
+}
+
+/// Three ask at the moment at which two probes may go: two go, whoever comes
+/// first. Turns red when `enter` reads the word anew for the exchange (three go),
+/// and when it refuses after a lost exchange (fewer than two go).
+#[test]
+fn exactly_as_many_probe_as_may() {
+    bounded(|| {
+        let (builder, clock) = builder();
+        let breaker = shared(builder.probes(2));
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        let ask = |breaker: &Breaker| breaker.try_enter(&()).is_ok();
+        let (one, other) = (on_thread(&breaker, ask), on_thread(&breaker, ask));
+        let asked = [ask(&breaker), one.join().unwrap(), other.join().unwrap()];
+        assert_eq!(asked.iter().filter(|&&passed| passed).count(), 2);
+    });
+}
+
+/// A probe is dropped while another succeeds and a third asks: the place that the
+/// first gives back is there for one, and the success is not lost. Turns red when
+/// `probe_ended` stores in place of the exchange.
+#[test]
+fn a_dropped_probe_gives_its_place_back_and_takes_nothing_with_it() {
+    loom::model(|| {
+        let (builder, clock) = builder();
+        let breaker = shared(builder.probes(2));
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        let (dropped, good) = (ticket(&breaker), ticket(&breaker));
+        let drops = on_thread(&breaker, |breaker| breaker.leave(dropped, Outcome::Ignored));
+        let succeeds = on_thread(&breaker, |breaker| breaker.leave(good, Outcome::Success));
+        let third = breaker.try_enter(&()).ok();
+        drops.join().unwrap();
+        succeeds.join().unwrap();
+        let third = third.unwrap_or_else(|| ticket(&breaker));
+        assert!(breaker.try_enter(&()).is_err(), "three in two places");
+        breaker.leave(third, Outcome::Success);
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
+/// A reset, a failed probe, and one who asks: the reset is not undone by the
+/// probe's result, whichever comes first. Turns red when `probe_ended` does not
+/// compare generations anew after a lost exchange.
+#[test]
+fn a_reset_is_not_undone_by_a_probe() {
+    loom::model(|| {
+        let (builder, clock) = builder();
+        let breaker = shared(builder.probes(1));
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        let probe = ticket(&breaker);
+        let resets = on_thread(&breaker, |breaker| breaker.reset());
+        let fails = on_thread(&breaker, |breaker| breaker.leave(probe, Outcome::Failure));
+        let _ = breaker.try_enter(&());
+        resets.join().unwrap();
+        fails.join().unwrap();
+        assert_eq!(breaker.state(), State::Closed);
+        call(&breaker, Outcome::Success);
+    });
+}
+
+/// A failure and a success come back while the breaker is reset and a new call
+/// fails: of what was under way nothing counts afterwards unless it was there
+/// before the reset, so the new failure stands alone. Turns red when `begin` does
+/// not ask whether the generation is current, when `add_to_own` does not take out
+/// what it added to a stranger, and when `change_run` does not ask.
+#[test]
+fn after_a_reset_nothing_counts_that_left_before_it() {
+    loom::model(|| {
+        let (builder, _clock) = builder();
+        let breaker = shared(builder.consecutive_failures(9));
+        call(&breaker, Outcome::Success);
+        let (bad, good) = (ticket(&breaker), ticket(&breaker));
+        let fails = on_thread(&breaker, |breaker| breaker.leave(bad, Outcome::Failure));
+        breaker.reset();
+        call(&breaker, Outcome::Failure);
+        fails.join().unwrap();
+        breaker.leave(good, Outcome::Success);
+        let counts = breaker.counts();
+        assert_eq!((counts.calls, counts.failures, counts.consecutive_failures), (1, 1, 1));
+    });
+}
+
+/// Two results and a reader, in a window of calls where each result fills a
+/// bucket: none is lost, and the reader sees no more than there are. Turns red
+/// when `begin` stores in place of the exchange.
+#[test]
+fn no_result_is_lost_where_the_window_moves_with_each() {
+    loom::model(|| {
+        let (builder, _clock) = builder();
+        let builder = builder.consecutive_failures(9).window_calls(1).min_requests(1);
+        let breaker = shared(builder);
+        let (one, other) = (ticket(&breaker), ticket(&breaker));
+        let succeeds = on_thread(&breaker, |breaker| breaker.leave(one, Outcome::Success));
+        let succeeds_too = on_thread(&breaker, |breaker| breaker.leave(other, Outcome::Success));
+        assert!(breaker.counts().calls <= 2);
+        succeeds.join().unwrap();
+        succeeds_too.join().unwrap();
+        assert!((1..=2).contains(&breaker.counts().calls));
+    });
+}
+
+/// The ring: one adds to a bucket at the end of its time while another begins the
+/// same slot a lap later, and a third reads. The late one counts for its own
+/// bucket or not at all; the new bucket holds what was added to it, exactly. Turns
+/// red when `add_to_own` does not take out what it added to a stranger, when
+/// `is_before` is not asked, and when `begin` stores in place of the exchange.
+#[test]
+fn a_late_addition_to_the_ring_neither_wipes_nor_joins_the_next_lap() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::default());
+        let old = Bucket { generation: 0, epoch: 2 };
+        let new = Bucket { generation: 0, epoch: 4 };
+        ring::add(&ring, old, false, || true);
+        let add = |bucket, failed| {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring::add(&ring, bucket, failed, || true))
+        };
+        let (late, early) = (add(old, true), add(new, false));
+        let (calls, failures) = ring::sum(&ring, old, 0);
+        assert!((failures, calls) <= (1, 2));
+        late.join().unwrap();
+        assert_eq!(early.join().unwrap(), Some(1));
+        assert_eq!(ring::sum(&ring, new, 0), (1, 0));
+    });
+}
+
+/// Two add to a new bucket at once: one begins it, and neither is lost. Turns red
+/// when `begin` stores in place of the exchange.
+#[test]
+fn two_that_begin_a_bucket_are_both_in_it() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::default());
+        let (old, new) = (Bucket { generation: 0, epoch: 1 }, Bucket { generation: 1, epoch: 3 });
+        ring::add(&ring, old, true, || true);
+        let add = |failed| {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring::add(&ring, new, failed, || true))
+        };
+        let (one, other) = (add(true), add(false));
+        one.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(ring::sum(&ring, new, 1), (2, 1));
+    });
+}
+
+/// A key's state is about to be given away while a call on it fails: if it was
+/// fresh, the failure had not been counted. Turns red when `is_fresh` reads
+/// nothing but the phase.
+#[test]
+fn a_state_that_counts_a_failure_is_not_fresh() {
+    loom::model(|| {
+        let (builder, clock) = builder();
+        let breaker = shared(builder.consecutive_failures(2));
+        let state = Arc::new(breaker.fresh());
+        let ticket = breaker.try_enter_in(&state, clock.now()).expect("fresh");
+        let fails = {
+            let state = Arc::clone(&state);
+            on_thread(&breaker, move |breaker| breaker.leave_in(&state, ticket, Outcome::Failure))
+        };
+        let before = breaker.is_fresh(&state, clock.now());
+        fails.join().unwrap();
+        assert!(!breaker.is_fresh(&state, clock.now()), "before it was {before}");
+    });
+}

@@ -1,0 +1,91 @@
+//! One breaker for each endpoint.
+
+use crate::{OPEN, SECOND, builder};
+use plimsoll_core::{Clock, GateExt, Outcome, PerKey};
+use plimsoll_keyed::PerKeyExt;
+
+struct Request {
+    endpoint: String,
+}
+
+impl Request {
+    fn to(endpoint: impl Into<String>) -> Self {
+        Self { endpoint: endpoint.into() }
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+#[test]
+fn an_endpoint_that_fails_opens_its_own_breaker_and_no_other() {
+    let (builder, clock) = builder();
+    let breaker = builder.consecutive_failures(1).probes(1).build().unwrap();
+    let per_endpoint = breaker.keyed_ref(|r: &Request| r.endpoint());
+    let (down, up) = (Request::to("down"), Request::to("up"));
+    per_endpoint.try_admit_for(&down).unwrap().finish(Outcome::Failure);
+    assert_eq!(per_endpoint.try_admit_for(&down).unwrap_err().retry_after(), Some(OPEN));
+    assert!(per_endpoint.try_admit_for(&up).is_ok());
+    clock.advance(OPEN);
+    per_endpoint.try_admit_for(&down).unwrap().finish(Outcome::Success);
+    assert!(per_endpoint.try_admit_for(&down).is_ok());
+}
+
+#[test]
+fn an_open_breaker_is_never_evicted_whoever_else_comes() {
+    let (builder, _clock) = builder();
+    let breaker = builder.consecutive_failures(1).build().unwrap();
+    let per_endpoint = breaker.keyed_ref(|r: &Request| r.endpoint()).max_keys(8);
+    let down = Request::to("down");
+    per_endpoint.try_admit_for(&down).unwrap().finish(Outcome::Failure);
+    for other in 0..10_000 {
+        let other = Request::to(other.to_string());
+        if let Ok(permit) = per_endpoint.try_admit_for(&other) {
+            permit.finish(Outcome::Success);
+        }
+    }
+    assert!(per_endpoint.try_admit_for(&down).is_err());
+}
+
+#[test]
+fn a_state_is_fresh_exactly_while_it_is_closed_and_no_failure_counts() {
+    let (builder, clock) = builder();
+    let breaker = builder.window(SECOND).min_requests(2).failure_ratio(1.0).probes(1);
+    let breaker = breaker.ramp(&[50], SECOND).build().unwrap();
+    let state = breaker.fresh();
+    let end = |outcome| {
+        let ticket = breaker.try_enter_in(&state, clock.now()).unwrap();
+        breaker.leave_in(&state, ticket, outcome);
+    };
+    let fresh = || breaker.is_fresh(&state, clock.now());
+    assert!(fresh());
+    end(Outcome::Success);
+    assert!(fresh(), "a success may be forgotten");
+    end(Outcome::Failure);
+    assert!(!fresh(), "a recent failure may not");
+    clock.advance(SECOND * 2);
+    assert!(fresh(), "an old one may");
+    end(Outcome::Failure);
+    end(Outcome::Failure);
+    assert!(!fresh(), "open");
+    clock.advance(OPEN * 1_000);
+    assert!(!fresh(), "still waiting for a probe");
+    let probe = breaker.try_enter_in(&state, clock.now()).unwrap();
+    assert!(!fresh(), "half open");
+    breaker.leave_in(&state, probe, Outcome::Success);
+    assert!(!fresh(), "recovering");
+    clock.advance(SECOND);
+    assert!(fresh(), "closed again");
+}
+
+#[test]
+fn a_run_of_failures_is_not_forgotten_where_a_rule_counts_it() {
+    let (builder, clock) = builder();
+    let breaker = builder.window(SECOND).consecutive_failures(3).build().unwrap();
+    let state = breaker.fresh();
+    let ticket = breaker.try_enter_in(&state, clock.now()).unwrap();
+    breaker.leave_in(&state, ticket, Outcome::Failure);
+    clock.advance(SECOND * 100);
+    assert!(!breaker.is_fresh(&state, clock.now()));
+}

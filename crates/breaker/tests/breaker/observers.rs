@@ -1,0 +1,109 @@
+//! Who is told of changes.
+
+use crate::{OPEN, builder, call, calls};
+use plimsoll_breaker::{CircuitBreaker, State, StateChange};
+use plimsoll_core::{GateExt, ManualClock, Outcome};
+use std::sync::{Arc, Mutex, OnceLock};
+
+type Heard = Arc<Mutex<Vec<StateChange>>>;
+
+fn heard() -> (Heard, impl Fn(&StateChange) + Send + Sync + 'static) {
+    let heard = Heard::default();
+    let to = Arc::clone(&heard);
+    (heard, move |change: &StateChange| to.lock().unwrap().push(*change))
+}
+
+#[test]
+fn every_change_is_told_once_in_order_with_what_led_to_it() {
+    let (heard, observer) = heard();
+    let (builder, clock) = builder();
+    let breaker = builder.probes(2).on_change(observer).build().unwrap();
+    calls(&breaker, 10, Outcome::Failure);
+    clock.advance(OPEN);
+    calls(&breaker, 2, Outcome::Success);
+    breaker.force_open();
+    breaker.reset();
+    let heard: Vec<_> = heard.lock().unwrap().clone();
+    let changes: Vec<_> = heard.iter().map(|change| (change.from, change.to)).collect();
+    use State::{Closed, ForcedOpen, HalfOpen, Open};
+    let expected = [
+        (Closed, Open),
+        (Open, HalfOpen),
+        (HalfOpen, Closed),
+        (Closed, ForcedOpen),
+        (ForcedOpen, Closed),
+    ];
+    assert_eq!(changes, expected);
+    assert!(heard.windows(2).all(|pair| pair[0].generation < pair[1].generation));
+    let counts: Vec<_> =
+        heard.iter().map(|change| (change.counts.calls, change.counts.failures)).collect();
+    assert_eq!(counts[..3], [(10, 10), (0, 0), (2, 0)]);
+}
+
+#[test]
+fn an_observer_may_ask_and_change_the_breaker_that_tells_it() {
+    let cell: Arc<OnceLock<Arc<CircuitBreaker<ManualClock>>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<State>>> = Arc::default();
+    let (builder, _clock) = builder();
+    let breaker = builder.consecutive_failures(1).on_change({
+        let (cell, seen) = (Arc::clone(&cell), Arc::clone(&seen));
+        move |change| {
+            let breaker = cell.get().expect("set before the first call");
+            seen.lock().unwrap().push(breaker.state());
+            let _ = (breaker.counts(), breaker.retry_after(), breaker.try_admit());
+            if change.to == State::Open {
+                breaker.reset();
+            }
+        }
+    });
+    let breaker = cell.get_or_init(|| Arc::new(breaker.build().unwrap()));
+    call(breaker, Outcome::Failure);
+    assert_eq!(*seen.lock().unwrap(), [State::Open, State::Closed], "told after the change");
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn an_observer_that_panics_harms_neither_the_caller_nor_the_others() {
+    let (heard, observer) = heard();
+    let (builder, _clock) = builder();
+    let breaker = builder
+        .consecutive_failures(1)
+        .on_change(|_| std::panic::resume_unwind(Box::new("an observer")))
+        .on_change(observer)
+        .build()
+        .unwrap();
+    call(&breaker, Outcome::Failure);
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(heard.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn however_many_fail_at_once_the_trip_is_told_once() {
+    for _ in 0..50 {
+        let (heard, observer) = heard();
+        let (builder, _clock) = builder();
+        let breaker = builder.consecutive_failures(1).on_change(observer).build().unwrap();
+        let permits: Vec<_> = (0..8).map(|_| crate::admit(&breaker)).collect();
+        std::thread::scope(|scope| {
+            for permit in permits {
+                scope.spawn(|| permit.finish(Outcome::Failure));
+            }
+        });
+        assert_eq!(heard.lock().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn probes_that_are_given_up_are_told() {
+    let (heard, observer) = heard();
+    let (builder, clock) = builder();
+    let builder = builder.consecutive_failures(1).probes(1).on_change(observer);
+    let breaker = builder.build().unwrap();
+    call(&breaker, Outcome::Failure);
+    clock.advance(OPEN);
+    std::mem::forget(crate::admit(&breaker));
+    clock.advance(OPEN * 12);
+    call(&breaker, Outcome::Success);
+    let told: Vec<_> = heard.lock().unwrap().iter().map(|change| change.to).collect();
+    assert_eq!(told, [State::Open, State::HalfOpen, State::HalfOpen, State::Closed]);
+}
