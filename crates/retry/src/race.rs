@@ -59,7 +59,9 @@ impl<J, K: Clock> Hedge<J, K> {
         let mut first = pin!(Some(call(1)));
         let mut others: Vec<Pin<Box<A>>> = Vec::new();
         let mut timer = pin!(None);
-        let result = poll_fn(|cx| {
+        // All calls live in this function, so they are gone before its answer is
+        // there: whoever has that can rely on it that nothing else is under way.
+        poll_fn(|cx| {
             loop {
                 let step = match race.poll_calls(first.as_mut(), &mut others, cx) {
                     Poll::Ready(result) => race.ended(result),
@@ -77,11 +79,7 @@ impl<J, K: Clock> Hedge<J, K> {
                 }
             }
         })
-        .await;
-        // Whoever has the answer can rely on it that nothing else is under way.
-        first.set(None);
-        others.clear();
-        result
+        .await
     }
 }
 

@@ -93,6 +93,20 @@ fn what_is_free_is_used_before_what_was_earned() {
     assert_eq!(budget.available(NOW + SECOND), 2);
 }
 
+#[test]
+fn an_earned_retry_comes_back_unused_and_a_free_one_does_not_run_over() {
+    let budget = RetryBudget::new(1.0).at_least(1).saving(1);
+    budget.deposit();
+    let [Some(free), Some(earned)] = [(); 2].map(|()| budget.withdraw(NOW)) else {
+        panic!("there were two")
+    };
+    budget.give_back(free);
+    assert_eq!(budget.available(NOW), 0);
+    budget.give_back(earned);
+    budget.deposit();
+    assert_eq!(budget.available(NOW), 1, "no more than is saved");
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Succeed(u8),

@@ -135,6 +135,21 @@ async fn a_spent_budget_starts_nothing_and_ends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_that_was_spent_is_not_asked_again_at_each_poll() {
+    let (budget, calls) = (RetryBudget::new(1.0), Cell::new(0));
+    let call = || async {
+        calls.set(calls.get() + 1);
+        for _ in 0..5 {
+            sleep(40 * MS).await;
+            budget.deposit(); // others succeed meanwhile
+        }
+        Ok::<_, ()>(())
+    };
+    let hedge = Hedge::after(10 * MS).budget(&budget).clock(TokioClock);
+    assert_eq!((hedge.run(call).await, calls.get()), (Ok(()), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn successes_earn_and_hedges_cost() {
     let budget = RetryBudget::new(1.0).saving(3);
     let hedge = hedge().budget(&budget);
@@ -202,6 +217,15 @@ async fn the_delay_follows_latencies_that_rise_although_slow_calls_are_overtaken
     assert!((8 * MS..13 * MS).contains(&before), "{before:?}");
     let after = all_take(100).await;
     assert!((80 * MS..130 * MS).contains(&after), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_not_measured() {
+    let hedge = Hedge::percentile(0.9).at_most(1).clock(TokioClock);
+    for _ in 0..200 {
+        let _ = hedge.run(|| async { Err::<(), _>("quickly") }).await;
+    }
+    assert_eq!(hedge.delay(), None);
 }
 
 #[tokio::test(start_paused = true)]
