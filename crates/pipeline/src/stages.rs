@@ -218,7 +218,7 @@ impl<L: Flow> Pipeline<L> {
     ///
     /// # Panics
     ///
-    /// When `lanes` is 0; [`try_split`](Self::try_split) returns the error.
+    /// When `lanes` is not 1 to 4,096; [`try_split`](Self::try_split) returns the error.
     #[track_caller]
     pub fn split<K: Hash + 'static, F>(self, lanes: usize, key: F) -> Pipeline<Split<L, F>>
     where
@@ -234,7 +234,7 @@ impl<L: Flow> Pipeline<L> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when `lanes` is 0.
+    /// [`ConfigError`] when `lanes` is not 1 to 4,096.
     pub fn try_split<K: Hash + 'static, F>(
         self,
         lanes: usize,
@@ -243,7 +243,9 @@ impl<L: Flow> Pipeline<L> {
     where
         F: Fn(&L::Item) -> K + Send + Sync + 'static,
     {
-        let lanes = at_least_one("lanes", lanes)?;
+        if !(1..=4_096).contains(&lanes) {
+            return Err(ConfigError::new("lanes", lanes, "1 to 4096"));
+        }
         let settings = Settings::new();
         Ok(self.with_last(|before| Split { before, lanes, key, settings }))
     }
@@ -294,6 +296,6 @@ impl<L: Flow> Pipeline<L> {
     }
 }
 
-pub(crate) fn at_least_one(field: &'static str, n: usize) -> Result<usize, ConfigError> {
+fn at_least_one(field: &'static str, n: usize) -> Result<usize, ConfigError> {
     if n == 0 { Err(ConfigError::new(field, n, "at least 1")) } else { Ok(n) }
 }

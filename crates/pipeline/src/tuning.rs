@@ -6,7 +6,7 @@ use crate::{
     function::Function,
     policy::OnError,
     retry::Retry,
-    stages::{Staged, at_least_one},
+    stages::Staged,
     work::{Fused, Stage},
 };
 use plimsoll_core::ConfigError;
@@ -15,15 +15,15 @@ use std::time::Duration;
 /// # What can be set for a stage
 impl<P: Flow, W: Send + 'static> Pipeline<Step<P, W>> {
     /// How many items the stage works on at once, each in a task of its own,
-    /// from 1. The default is 1, and for [`blocking`](Self::blocking) stages the
-    /// number of processors.
+    /// from 1 to 1,048,576. The default is 1, and for
+    /// [`blocking`](Self::blocking) stages the number of processors.
     ///
     /// Results keep the order of their input, unless the stage is
     /// [`unordered`](Self::unordered).
     ///
     /// # Panics
     ///
-    /// When `n` is 0; [`try_workers`](Self::try_workers) returns the error.
+    /// When `n` is out of bounds; [`try_workers`](Self::try_workers) returns the error.
     #[track_caller]
     pub fn workers(self, n: usize) -> Self {
         match self.try_workers(n) {
@@ -36,9 +36,12 @@ impl<P: Flow, W: Send + 'static> Pipeline<Step<P, W>> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] when `n` is 0.
+    /// [`ConfigError`] when `n` is not 1 to 1,048,576.
     pub fn try_workers(mut self, n: usize) -> Result<Self, ConfigError> {
-        self.last.settings.workers = at_least_one("workers", n)?;
+        if !(1..=1 << 20).contains(&n) {
+            return Err(ConfigError::new("workers", n, "1 to 1048576"));
+        }
+        self.last.settings.workers = n;
         Ok(self)
     }
 

@@ -378,10 +378,10 @@ async fn zero_is_refused_where_it_is_written() {
         assert_eq!(result.err().unwrap().to_string(), text);
     }
     let pipeline = || Pipeline::from_iter(0..1).stage_sync("same", Good::Ok);
-    refused(pipeline().try_workers(0), "workers must be at least 1, but is 0");
+    refused(pipeline().try_workers(0), "workers must be 1 to 1048576, but is 0");
     refused(pipeline().try_buffer(0), "buffer must be at least 1, but is 0");
     refused(pipeline().try_batched(0, ms(1)), "size must be at least 1, but is 0");
-    refused(pipeline().try_split(0, |n| *n), "lanes must be at least 1, but is 0");
+    refused(pipeline().try_split(0, |n| *n), "lanes must be 1 to 4096, but is 0");
     refused(
         pipeline().try_on_stall(Duration::ZERO, |_| {}),
         "after must be more than zero, but is 0ns",
