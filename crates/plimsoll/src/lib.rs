@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "backpressure")]
+pub use plimsoll_backpressure as backpressure;
 #[cfg(feature = "batch")]
 pub use plimsoll_batch as batch;
+#[cfg(feature = "breaker")]
+pub use plimsoll_breaker as breaker;
 #[cfg(feature = "channel")]
 pub use plimsoll_channel as channel;
 pub use plimsoll_core as core;
@@ -16,6 +20,8 @@ pub use plimsoll_metered as metered;
 pub use plimsoll_pipeline as pipeline;
 #[cfg(feature = "ratelimit")]
 pub use plimsoll_ratelimit as ratelimit;
+#[cfg(feature = "retry")]
+pub use plimsoll_retry as retry;
 #[cfg(feature = "tower")]
 pub use plimsoll_tower as tower;
 #[cfg(feature = "wait")]

@@ -72,6 +72,13 @@ fn pipeline_and_fanout_bring_a_runtime_and_its_tokens() {
 }
 
 #[test]
+fn gates_that_learn_and_retries_bring_timers_and_nothing_of_http() {
+    brings("backpressure", &["backpressure", "channel", "core", "wait"], &["tokio"]);
+    brings("breaker", &["breaker", "core"], &[]);
+    brings("retry", &["core", "retry"], &["tokio"]);
+}
+
+#[test]
 fn channel_brings_no_runtime() {
     brings("channel", &["channel", "core", "wait"], &[]);
 }
