@@ -101,7 +101,7 @@ impl Hedge {
     /// 0.95 hedges one in twenty.
     ///
     /// The percentile is a moving one, in one atomic word that clones share. Where
-    /// latencies keep their distribution it is within 15 % of the right one nine
+    /// latencies keep their distribution it is within 17 % of the right one nine
     /// times in ten; where they change, it doubles within some tens of calls, and
     /// halves within some hundreds. Until a hundred calls have been measured,
     /// none are hedged. First calls that succeeded are measured, and those that
