@@ -1,7 +1,7 @@
 //! Places, and how long work may wait for one: what both limits are made of.
 
 use plimsoll_core::{Clock, Deadline, Reason, Rejected, Tick};
-use plimsoll_wait::{NoPlace, Places};
+use plimsoll_wait::{Arrival, NoPlace, Order, Places};
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::time::{Sleep, sleep};
 
@@ -21,8 +21,8 @@ pub(crate) enum Patience {
 /// The word of the places on a cache line of its own.
 #[derive(Debug)]
 #[repr(align(64))]
-pub(crate) struct Entrance<K> {
-    pub(crate) places: Places,
+pub(crate) struct Entrance<K, O: Order = Arrival> {
+    pub(crate) places: Places<O>,
     pub(crate) queue: usize,
     pub(crate) patience: Patience,
     /// Work that has less than this left of its deadline is not started, even
@@ -37,9 +37,13 @@ impl<K: Clock> Entrance<K> {
     pub(crate) fn with_places(self, limit: u32, queue: usize) -> Self {
         Self { places: Places::new(limit, queue), queue, ..self }
     }
+}
 
-    pub(crate) fn with_clock<L: Clock>(self, clock: L) -> Entrance<L> {
+impl<K: Clock, O: Order> Entrance<K, O> {
+    /// By another clock and in another order: all places free, nobody in line.
+    pub(crate) fn with_order<L: Clock, P: Order>(self, clock: L, order: P) -> Entrance<L, P> {
         let Self { places, queue, patience, work_takes, clock: _, name } = self;
+        let places = Places::ordered(places.limit(), queue, order);
         Entrance { places, queue, patience, work_takes, clock, name }
     }
 
@@ -50,11 +54,25 @@ impl<K: Clock> Entrance<K> {
     }
 
     /// Takes `n` places, waiting for them. Cancel safe: dropped, it takes none.
-    pub(crate) async fn take(&self, n: u32) -> Result<(), Rejected> {
+    pub(crate) async fn take(&self, n: u32) -> Result<(), Rejected>
+    where
+        O: Order<About = ()>,
+    {
+        self.take_as(n, (), None).await
+    }
+
+    /// [`take`](Self::take) by somebody of whom the order must know, and by a
+    /// deadline of its own.
+    pub(crate) async fn take_as(
+        &self,
+        n: u32,
+        about: O::About,
+        deadline: Option<Deadline>,
+    ) -> Result<(), Rejected> {
         match self.take_at_once(n) {
             Ok(()) => Ok(()),
             // Boxed, so that whoever need not wait carries no room for a timer.
-            Err(_) => Box::pin(self.take_slowly(n)).await,
+            Err(_) => Box::pin(self.take_slowly(n, about, deadline)).await,
         }
     }
 
@@ -67,44 +85,52 @@ impl<K: Clock> Entrance<K> {
         if self.work_takes.is_some() { Err(NoPlace::Full) } else { self.places.try_take(n) }
     }
 
-    async fn take_slowly(&self, n: u32) -> Result<(), Rejected> {
-        if self.work_takes.is_some() && self.clock.now() >= self.latest() {
+    async fn take_slowly(
+        &self,
+        n: u32,
+        about: O::About,
+        deadline: Option<Deadline>,
+    ) -> Result<(), Rejected> {
+        let latest = self.latest(deadline);
+        if self.work_takes.is_some() && self.clock.now() >= latest {
             return Err(self.late());
         }
         match self.places.try_take(n) {
             Ok(()) => Ok(()),
-            Err(NoPlace::Full) => self.wait(n).await,
+            Err(NoPlace::Full) => self.wait(n, about, latest).await,
             Err(_) => Err(self.full()),
         }
     }
 
     /// Before which moment work must start: the end of time without a deadline.
-    fn latest(&self) -> Tick {
+    fn latest(&self, deadline: Option<Deadline>) -> Tick {
         let reserve = self.work_takes.unwrap_or_default();
-        Deadline::current().map_or(Tick::MAX, |deadline| deadline.minus(reserve).tick())
+        let ends = [deadline, Deadline::current()].into_iter().flatten();
+        ends.min().map_or(Tick::MAX, |deadline| deadline.minus(reserve).tick())
     }
 
     /// Waits in line until patience or time runs out.
-    async fn wait(&self, n: u32) -> Result<(), Rejected> {
-        let latest = self.latest();
+    async fn wait(&self, n: u32, about: O::About, latest: Tick) -> Result<(), Rejected> {
         let until = match self.patience {
             Patience::Never => return Err(self.full()),
             Patience::AtMost(time) => latest.min(self.clock.now() + time),
             Patience::UntilDeadline => latest,
         };
-        if latest != Tick::MAX && self.clock.now() >= latest {
+        if self.is_past(latest) {
             return Err(self.late());
         }
         let too_late = || if until == latest { self.late() } else { self.full() };
-        let mut take = pin!(self.places.take(n));
+        let mut take = pin!(self.places.take_as(n, about));
         let mut timer = pin!(None::<Sleep>);
         poll_fn(|cx| {
             // First the line: who is given a place as the timer rings has it.
             if let Poll::Ready(taken) = take.as_mut().poll(cx) {
                 return Poll::Ready(match taken {
+                    Err(_) if self.is_past(latest) => Err(self.late()),
+                    Err(NoPlace::Dropped) => Err(Rejected::new(Reason::Overload, self.name)),
                     Err(_) => Err(self.full()),
                     // Woken late: the work would be done for nobody.
-                    Ok(()) if latest != Tick::MAX && self.clock.now() >= latest => {
+                    Ok(()) if self.is_past(latest) => {
                         self.places.give_back(n);
                         Err(self.late())
                     }
@@ -125,15 +151,19 @@ impl<K: Clock> Entrance<K> {
         .await
     }
 
+    fn is_past(&self, latest: Tick) -> bool {
+        latest != Tick::MAX && self.clock.now() >= latest
+    }
+
+    #[cold]
+    pub(crate) fn late(&self) -> Rejected {
+        Rejected::new(Reason::Deadline, self.name)
+    }
+
     /// No place: all are taken, or there are none.
     #[cold]
     fn full(&self) -> Rejected {
         let none = self.places.limit() == 0;
         Rejected::new(if none { Reason::Closed } else { Reason::Concurrency }, self.name)
-    }
-
-    #[cold]
-    fn late(&self) -> Rejected {
-        Rejected::new(Reason::Deadline, self.name)
     }
 }

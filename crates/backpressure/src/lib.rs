@@ -3,7 +3,9 @@
 
 mod adaptive;
 mod bytes;
+mod discipline;
 mod entrance;
+mod gate;
 mod limit;
 #[cfg(all(test, plimsoll_loom))]
 mod models;
@@ -12,7 +14,9 @@ mod sync;
 pub use crate::{
     adaptive::{AdaptiveLimit, AdaptiveTicket},
     bytes::{ByteBudget, ByteTicket},
-    limit::{ConcurrencyLimit, Fifo, LimitTicket},
+    discipline::{ByDeadline, ByPriority, CoDel, Discipline, Fifo, Lifo},
+    gate::LimitTicket,
+    limit::ConcurrencyLimit,
 };
 #[doc(no_inline)]
 pub use plimsoll_channel::{

@@ -1,37 +1,15 @@
 //! The concurrency limit's API.
 
-use crate::entrance::{Entrance, Patience, QUEUE};
-use plimsoll_core::{
-    Admit, Clock, ConfigError, DefaultClock, Gate, Load, Outcome, Rejected, Weigh,
+use crate::{
+    discipline::{ByDeadline, ByPriority, CoDel, Discipline, Fifo, Lifo},
+    entrance::{Entrance, Patience, QUEUE},
 };
+use plimsoll_core::{Clock, ConfigError, DefaultClock};
 use plimsoll_wait::Places;
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, time::Duration};
 
 /// What its refusals are called.
 const NAME: &str = "concurrency limit";
-
-/// Who waits is served first come first served. What a [`ConcurrencyLimit`] does
-/// unless it is told otherwise.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fifo;
-
-/// What a permit of a [`ConcurrencyLimit`] holds: so many places. Plain data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitTicket(u32);
-
-/// Keeps one more than there are places in it, so that a permit is two words and
-/// its result three: handing those out of a future takes a third of the time.
-impl LimitTicket {
-    #[inline]
-    fn of(n: u32) -> Self {
-        Self(n)
-    }
-
-    #[inline]
-    fn places(self) -> u32 {
-        self.0
-    }
-}
 
 /// At most so much work at once; what finds no place waits in a bounded, fair
 /// line, or is refused.
@@ -60,16 +38,19 @@ impl LimitTicket {
 /// | more than [`queue`](Self::queue) waiting | refused at once |
 /// | a deadline that passes meanwhile, or [cannot be met](Self::work_takes) | refused, not run |
 ///
-/// Nobody overtakes: a small request behind a large one waits its turn. A timer
-/// is armed only by a request that waits and has an end to its patience.
+/// Nobody overtakes: a small request behind a large one waits its turn. Other
+/// orders than that of arrival are [`lifo`](Self::lifo), [`codel`](Self::codel),
+/// [`by_priority`](Self::by_priority) and [`by_deadline`](Self::by_deadline). A
+/// timer is armed only by a request that waits and has an end to its patience.
 ///
 /// # Refusals
 ///
 /// They are called `concurrency limit`. The reason is
 /// [`Concurrency`](plimsoll_core::Reason::Concurrency), or
 /// [`Deadline`](plimsoll_core::Reason::Deadline) where that was what ended the
-/// wait, or [`Closed`](plimsoll_core::Reason::Closed) while the limit is 0. There
-/// is no [`retry_after`](Rejected::retry_after): a place is free when somebody's
+/// wait, [`Overload`](plimsoll_core::Reason::Overload) where the order gave it up
+/// for others, or [`Closed`](plimsoll_core::Reason::Closed) while the limit is 0. There
+/// is no [`retry_after`](plimsoll_core::Rejected::retry_after): a place is free when somebody's
 /// work ends, and the limit does not know when.
 ///
 /// # Example
@@ -92,9 +73,9 @@ impl LimitTicket {
 /// # Ok(())
 /// # }
 /// ```
-pub struct ConcurrencyLimit<D = Fifo, K: Clock = DefaultClock> {
-    entrance: Entrance<K>,
-    discipline: PhantomData<D>,
+pub struct ConcurrencyLimit<D: Discipline = Fifo, K: Clock = DefaultClock> {
+    pub(crate) entrance: Entrance<K, D::Order<K>>,
+    discipline: D,
 }
 
 impl ConcurrencyLimit {
@@ -131,7 +112,7 @@ impl ConcurrencyLimit {
             clock: DefaultClock::new(),
             name: NAME,
         };
-        Ok(Self { entrance, discipline: PhantomData })
+        Ok(Self { entrance, discipline: Fifo })
     }
 }
 
@@ -143,26 +124,89 @@ fn checked(limit: u32) -> Result<u32, ConfigError> {
     Ok(limit)
 }
 
-impl<D, K: Clock> ConcurrencyLimit<D, K> {
-    /// Whoever has waited for `time` is refused. Zero lets nobody wait. By
-    /// default work waits as long as its deadline allows, for ever without one.
+/// How those who wait are served. Set it before anybody waits.
+impl<K: Clock + Clone> ConcurrencyLimit<Fifo, K> {
+    /// Once the line has not been empty for `after`, the last to come is served
+    /// first: see [`Lifo`]. 100 ms is what its source takes.
     ///
-    /// The runtime's timers keep a millisecond.
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_backpressure::ConcurrencyLimit;
+    /// use std::time::Duration;
+    ///
+    /// let limit = ConcurrencyLimit::new(100)
+    ///     .lifo(Duration::from_millis(100))
+    ///     .wait_at_most(Duration::from_secs(1));
+    /// # let _ = limit;
+    /// ```
     #[must_use]
-    pub fn wait_at_most(self, time: Duration) -> Self {
-        let patience = if time.is_zero() { Patience::Never } else { Patience::AtMost(time) };
-        Self { entrance: Entrance { patience, ..self.entrance }, ..self }
+    pub fn lifo(self, after: Duration) -> ConcurrencyLimit<Lifo, K> {
+        self.anew(Lifo { after })
     }
 
-    /// At most `n` wait; whoever comes then is refused at once. By default
-    /// 1,024. Zero lets nobody wait.
+    /// When all have waited longer than `target` for an `interval`, some are
+    /// refused until that is over: see [`CoDel`]. 5 ms and 100 ms are what its
+    /// source takes.
     ///
-    /// A line that takes longer to pass than its callers' patience only makes
-    /// work for nobody: `limit × patience ÷ time per request` is enough.
+    /// # Panics
+    ///
+    /// When the interval is zero or shorter than the target.
+    /// [`try_codel`](Self::try_codel) returns the error.
+    #[track_caller]
     #[must_use]
-    pub fn queue(self, n: usize) -> Self {
-        let limit = self.limit();
-        Self { entrance: self.entrance.with_places(limit, n), ..self }
+    pub fn codel(self, target: Duration, interval: Duration) -> ConcurrencyLimit<CoDel, K> {
+        match self.try_codel(target, interval) {
+            Ok(limit) => limit,
+            Err(error) => error.panic(),
+        }
+    }
+
+    /// [`codel`](Self::codel) from configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where `codel` panics.
+    pub fn try_codel(
+        self,
+        target: Duration,
+        interval: Duration,
+    ) -> Result<ConcurrencyLimit<CoDel, K>, ConfigError> {
+        if interval.is_zero() || interval < target {
+            let allowed = "longer than nothing, and no shorter than the target";
+            return Err(ConfigError::new("interval", format!("{interval:?}"), allowed));
+        }
+        Ok(self.anew(CoDel { target, interval }))
+    }
+
+    /// The highest priority is served first: see [`ByPriority`]. The gate must be
+    /// told the [`Priority`](plimsoll_core::Priority) of the work.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_backpressure::ConcurrencyLimit;
+    /// use plimsoll_core::{GateExt, Priority};
+    ///
+    /// struct Request { priority: Priority }
+    ///
+    /// let limit = ConcurrencyLimit::new(100).by_priority().by(|r: &Request| r.priority);
+    /// assert!(limit.try_admit_for(&Request { priority: Priority::LOWEST }).is_ok());
+    /// ```
+    #[must_use]
+    pub fn by_priority(self) -> ConcurrencyLimit<ByPriority, K> {
+        self.anew(ByPriority)
+    }
+
+    /// The earliest deadline is served first, and none that has passed: see
+    /// [`ByDeadline`]. The gate must be told the [`Deadline`](plimsoll_core::Deadline) of the work.
+    ///
+    /// [`work_takes`](Self::work_takes) is zero afterwards unless it was set
+    /// before: then work that has no more than that left is refused.
+    #[must_use]
+    pub fn by_deadline(mut self) -> ConcurrencyLimit<ByDeadline, K> {
+        let work_takes = *self.entrance.work_takes.get_or_insert(Duration::ZERO);
+        self.anew(ByDeadline { work_takes })
     }
 
     /// Work takes `time`: it is refused where no more than that is left of its
@@ -176,12 +220,46 @@ impl<D, K: Clock> ConcurrencyLimit<D, K> {
         let work_takes = Some(time);
         Self { entrance: Entrance { work_takes, ..self.entrance }, ..self }
     }
+}
+
+impl<D: Discipline, K: Clock + Clone> ConcurrencyLimit<D, K> {
+    fn anew<E: Discipline>(self, discipline: E) -> ConcurrencyLimit<E, K> {
+        let clock = self.entrance.clock.clone();
+        let order = discipline.order(clock.clone());
+        ConcurrencyLimit { entrance: self.entrance.with_order(clock, order), discipline }
+    }
+
+    /// At most `n` wait; whoever comes then is refused at once. By default
+    /// 1,024. Zero lets nobody wait.
+    ///
+    /// A line that takes longer to pass than its callers' patience only makes
+    /// work for nobody: `limit × patience ÷ time per request` is enough.
+    #[must_use]
+    pub fn queue(self, n: usize) -> Self {
+        let entrance = Entrance { queue: n, ..self.entrance };
+        let discipline = self.discipline.clone();
+        Self { entrance, ..self }.anew(discipline)
+    }
+}
+
+impl<D: Discipline, K: Clock> ConcurrencyLimit<D, K> {
+    /// Whoever has waited for `time` is refused. Zero lets nobody wait. By
+    /// default work waits as long as its deadline allows, for ever without one.
+    ///
+    /// The runtime's timers keep a millisecond.
+    #[must_use]
+    pub fn wait_at_most(self, time: Duration) -> Self {
+        let patience = if time.is_zero() { Patience::Never } else { Patience::AtMost(time) };
+        Self { entrance: Entrance { patience, ..self.entrance }, ..self }
+    }
 
     /// Measures deadlines and waits by `clock`; sleeping is the runtime's. By
     /// default [`DefaultClock`].
     #[must_use]
-    pub fn clock<L: Clock>(self, clock: L) -> ConcurrencyLimit<D, L> {
-        ConcurrencyLimit { entrance: self.entrance.with_clock(clock), discipline: self.discipline }
+    pub fn clock<L: Clock + Clone>(self, clock: L) -> ConcurrencyLimit<D, L> {
+        let order = self.discipline.order(clock.clone());
+        let entrance = self.entrance.with_order(clock, order);
+        ConcurrencyLimit { entrance, discipline: self.discipline }
     }
 
     /// From now on `limit` places. More go to those who wait at once; fewer take
@@ -215,67 +293,9 @@ impl<D, K: Clock> ConcurrencyLimit<D, K> {
     pub fn waiting(&self) -> usize {
         self.entrance.places.waiting()
     }
-
-    fn refused(&self) -> Rejected {
-        Rejected::new(plimsoll_core::Reason::Concurrency, self.entrance.name)
-    }
-
-    /// A weight as places count; what does not fit a `u32` never passes.
-    #[inline]
-    fn weight(&self, n: u64) -> Result<u32, Rejected> {
-        u32::try_from(n).map_err(|_| self.refused())
-    }
 }
 
-impl<D: Send + Sync, K: Clock> Gate for ConcurrencyLimit<D, K> {
-    type Ticket = LimitTicket;
-
-    #[inline]
-    fn leave(&self, ticket: LimitTicket, _: Outcome) {
-        self.entrance.places.give_back(ticket.places());
-    }
-}
-
-impl<C: ?Sized, K: Clock> Admit<C> for ConcurrencyLimit<Fifo, K> {
-    #[inline]
-    fn try_enter(&self, _: &C) -> Result<LimitTicket, Rejected> {
-        self.entrance.try_take(1).map(|()| LimitTicket::of(1))
-    }
-
-    async fn enter<'a>(&'a self, _: &'a C) -> Result<LimitTicket, Rejected>
-    where
-        C: Sync,
-    {
-        self.entrance.take(1).await.map(|()| LimitTicket::of(1))
-    }
-}
-
-/// In places. A weight of 0 always passes.
-impl<K: Clock> Weigh for ConcurrencyLimit<Fifo, K> {
-    #[inline]
-    fn try_enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
-        let n = self.weight(n)?;
-        self.entrance.try_take(n).map(|()| LimitTicket::of(n))
-    }
-
-    async fn enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
-        let n = self.weight(n)?;
-        self.entrance.take(n).await.map(|()| LimitTicket::of(n))
-    }
-}
-
-/// The places taken, and how many there are: the first may be the larger.
-impl<D: Send + Sync, K: Clock> Load for ConcurrencyLimit<D, K> {
-    fn load(&self) -> usize {
-        self.in_flight() as usize
-    }
-
-    fn capacity(&self) -> Option<usize> {
-        Some(self.limit() as usize)
-    }
-}
-
-impl<D, K: Clock> fmt::Debug for ConcurrencyLimit<D, K> {
+impl<D: Discipline, K: Clock> fmt::Debug for ConcurrencyLimit<D, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimit")
             .field("limit", &self.limit())

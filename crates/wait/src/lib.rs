@@ -4,10 +4,12 @@
 mod line;
 #[cfg(all(test, plimsoll_loom))]
 mod models;
+mod order;
 mod places;
 mod sync;
 
 pub use crate::{
     line::{Line, Spot},
-    places::{NoPlace, Places, Take},
+    order::{Arrival, Next, Order},
+    places::{NoPlace, Places, Take, Waiter},
 };

@@ -141,6 +141,12 @@ impl<T> Line<T> {
         self.spot(self.head)
     }
 
+    /// Who joined last of those who wait.
+    #[must_use]
+    pub fn back(&self) -> Option<Spot> {
+        self.spot(self.tail)
+    }
+
     /// Who waits right behind `spot`; `None` at the end, or if `spot` does not
     /// wait.
     #[must_use]

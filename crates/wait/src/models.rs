@@ -1,6 +1,6 @@
 //! Loom models: `cargo xtask loom plimsoll-wait`.
 
-use crate::{NoPlace, Places};
+use crate::{Line, Next, NoPlace, Order, Places, Spot, Waiter};
 use loom::{cell::UnsafeCell, future::block_on, model::Builder, sync::Arc, thread};
 use std::task::{Context, Poll, Waker};
 
@@ -136,5 +136,80 @@ fn whoever_waits_for_a_place_that_is_removed_is_told() {
         assert_eq!(waits.join().unwrap(), Err(NoPlace::TooLarge));
         places.give_back(1);
         assert_eq!((places.used(), places.waiting()), (0, 0));
+    });
+}
+
+/// Serves the newest, and refuses the oldest for want of room or, once, for want
+/// of patience.
+struct Newest {
+    refuses: bool,
+}
+
+impl Order for Newest {
+    type About = ();
+    type Key = ();
+
+    fn key(&mut self, (): ()) {}
+
+    fn next(&mut self, line: &Line<Waiter<()>>) -> Option<Next> {
+        if std::mem::take(&mut self.refuses) {
+            return line.front().map(Next::Refuse);
+        }
+        line.back().map(Next::Serve)
+    }
+
+    fn displaced(&self, line: &Line<Waiter<()>>, (): ()) -> Option<Spot> {
+        line.front()
+    }
+}
+
+fn newest(queue: usize, refuses: bool) -> Arc<Places<Newest>> {
+    let places = Arc::new(Places::ordered(1, queue, Newest { refuses }));
+    places.try_take(1).unwrap();
+    places
+}
+
+fn waits(places: &Arc<Places<Newest>>) -> thread::JoinHandle<Result<(), NoPlace>> {
+    let places = Arc::clone(places);
+    thread::spawn(move || {
+        let taken = block_on(places.take(1));
+        if taken.is_ok() {
+            places.give_back(1);
+        }
+        taken
+    })
+}
+
+/// Two wait where there is room for one, while the place is given back: who comes
+/// second takes the other's room, who is told, or finds it gone; nobody waits for
+/// ever. Turns red when whoever makes way is not woken.
+#[test]
+fn whoever_makes_way_in_a_full_line_is_told() {
+    search(|| {
+        let places = newest(1, false);
+        let (a, b) = (waits(&places), waits(&places));
+        places.give_back(1);
+        let both = [a.join().unwrap(), b.join().unwrap()];
+        let dropped = both.iter().filter(|taken| **taken == Err(NoPlace::Dropped)).count();
+        assert!(dropped <= 1 && both.iter().all(|taken| *taken != Err(NoPlace::LineFull)));
+        assert_eq!((places.used(), places.waiting()), (0, 0));
+        assert_eq!(places.try_take(1), Ok(()));
+    });
+}
+
+/// The order refuses the first that it is asked about, while the place is given
+/// back: that one is told, and the other gets the place. Turns red when refusing
+/// the last one in the line leaves the bit set.
+#[test]
+fn a_place_passes_by_whom_the_order_refuses() {
+    search(|| {
+        let places = newest(2, true);
+        let (a, b) = (waits(&places), waits(&places));
+        places.give_back(1);
+        let both = [a.join().unwrap(), b.join().unwrap()];
+        let dropped = both.iter().filter(|taken| **taken == Err(NoPlace::Dropped)).count();
+        assert!(dropped <= 1 && both.iter().any(Result::is_ok));
+        assert_eq!((places.used(), places.waiting()), (0, 0));
+        assert_eq!(places.try_take(1), Ok(()));
     });
 }

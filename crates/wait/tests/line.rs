@@ -55,6 +55,7 @@ proptest! {
             let waiting: Vec<_> = line.iter().map(|(spot, &name)| (spot, name)).collect();
             prop_assert_eq!(waiting, Vec::from_iter(order.clone()));
             prop_assert_eq!(line.len(), order.len());
+            prop_assert_eq!(line.back(), order.back().map(|&(spot, _)| spot));
             prop_assert_eq!(line.is_full(), order.len() == bound);
             prop_assert_eq!(line.is_deserted(), order.is_empty() && served.is_empty());
             for &(spot, name) in &served {

@@ -2,7 +2,7 @@
 
 use super::MILLI;
 use plimsoll_backpressure::ConcurrencyLimit;
-use plimsoll_core::{GateExt, testing::Conformance};
+use plimsoll_core::{Deadline, GateExt, Priority, Tick, testing::Conformance};
 use std::time::Duration;
 
 const NAME: &str = "concurrency limit";
@@ -56,4 +56,30 @@ async fn a_weighted_concurrency_limit_conforms() {
         .holds()
         .waits()
         .check_for(&3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_discipline_conforms() {
+    Conformance::new(NAME, |clock| ConcurrencyLimit::new(3).lifo(MILLI * 100).clock(clock))
+        .capacity(3)
+        .holds()
+        .waits()
+        .check();
+    Conformance::new(NAME, |clock| {
+        ConcurrencyLimit::new(3).codel(MILLI * 5, MILLI * 100).clock(clock)
+    })
+    .capacity(3)
+    .holds()
+    .waits()
+    .check();
+    Conformance::new(NAME, |clock| ConcurrencyLimit::new(3).by_priority().clock(clock))
+        .capacity(3)
+        .holds()
+        .waits()
+        .check_for(&Priority::NORMAL);
+    Conformance::new(NAME, |clock| ConcurrencyLimit::new(3).by_deadline().clock(clock))
+        .capacity(3)
+        .holds()
+        .waits()
+        .check_for(&Deadline::at(Tick::MAX));
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod conformance;
+mod disciplines;
 mod http;
 mod model;
+mod overload;
 mod waiting;
 
 use plimsoll_backpressure::ConcurrencyLimit;

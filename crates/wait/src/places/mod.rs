@@ -1,14 +1,20 @@
 //! A counted number of places, handed out first come first served.
 
+mod error;
+mod take;
+mod waiter;
+
+use self::waiter::Stage;
+pub use self::{error::NoPlace, take::Take, waiter::Waiter};
+
 use crate::{
-    Line, Spot,
+    Arrival, Line, Next, Order, Spot,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
 };
 use std::{
-    error, fmt,
-    pin::Pin,
+    fmt,
     sync::PoisonError,
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
 };
 
 /// Set while anybody waits: then places go to the line and to nobody else.
@@ -29,6 +35,8 @@ const USED_SHIFT: u32 = 32;
 ///
 /// It knows no permits: whoever takes places must give back as many, once.
 ///
+/// Another [`Order`] than that of arrival may say who is next.
+///
 /// # Example
 ///
 /// ```
@@ -41,48 +49,17 @@ const USED_SHIFT: u32 = 32;
 /// assert_eq!((places.used(), places.limit()), (0, 3));
 /// # Ok::<(), plimsoll_wait::NoPlace>(())
 /// ```
-pub struct Places {
+pub struct Places<O: Order = Arrival> {
     /// `[waiting 1 | used 31 | limit 32]`, `limit` at most [`Places::MAX`].
     word: AtomicU64,
-    line: Mutex<Line<Waiter>>,
+    desk: Mutex<Desk<O>>,
 }
 
-struct Waiter {
-    n: u32,
-    stage: Stage,
+/// What the lock is around: who waits, and who is next.
+struct Desk<O: Order> {
+    line: Line<Waiter<O::Key>>,
+    order: O,
 }
-
-enum Stage {
-    Waits(Option<Waker>),
-    /// The places are taken and belong to this waiter.
-    Served,
-    /// The limit fell below what it needs.
-    TooLarge,
-}
-
-/// Why no place was had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoPlace {
-    /// Too few are free, or others wait for them.
-    Full,
-    /// Too few are free, and nobody else may wait.
-    LineFull,
-    /// More were asked for than there are.
-    TooLarge,
-}
-
-impl fmt::Display for NoPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "too few places are free",
-            Self::LineFull => "too few places are free and the line is full",
-            Self::TooLarge => "more places were asked for than there are",
-        })
-    }
-}
-
-impl error::Error for NoPlace {}
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is the limit")]
 fn limit_of(word: u64) -> u32 {
@@ -110,8 +87,17 @@ impl Places {
     /// `queue` who wait. No place at all is legal: everybody is refused.
     #[must_use]
     pub fn new(limit: u32, queue: usize) -> Self {
-        let word = u64::from(limit.min(Self::MAX));
-        Self { word: AtomicU64::new(word), line: Mutex::new(Line::new(queue)) }
+        Self::ordered(limit, queue, Arrival)
+    }
+}
+
+impl<O: Order> Places<O> {
+    /// [`new`](Places::new), with an order of its own.
+    #[must_use]
+    pub fn ordered(limit: u32, queue: usize, order: O) -> Self {
+        let word = u64::from(limit.min(Places::MAX));
+        let desk = Mutex::new(Desk { line: Line::new(queue), order });
+        Self { word: AtomicU64::new(word), desk }
     }
 
     /// Takes `n` places if they are free and nobody waits. None are always had.
@@ -153,8 +139,25 @@ impl Places {
     ///
     /// Dropped, it leaves the line; places that it was given in that moment go
     /// to the next.
-    pub fn take(&self, n: u32) -> Take<'_> {
-        Take { places: self, n, stand: Stand::Outside }
+    pub fn take(&self, n: u32) -> Take<'_, O>
+    where
+        O: Order<About = ()>,
+    {
+        self.take_as(n, ())
+    }
+
+    /// [`take`](Self::take) by somebody about whom the order must know.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take), and [`NoPlace::Dropped`] when the order refuses
+    /// it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`take`](Self::take).
+    pub fn take_as(&self, n: u32, about: O::About) -> Take<'_, O> {
+        Take::new(self, n, about)
     }
 
     /// Gives `n` places back, which must have been taken. Returns how many were
@@ -175,23 +178,20 @@ impl Places {
     /// are fewer, nobody loses a place, and those who wait for more than there
     /// are now get [`NoPlace::TooLarge`].
     pub fn resize(&self, limit: u32) {
-        let limit = limit.min(Self::MAX);
-        let mut line = self.lock();
+        let limit = limit.min(Places::MAX);
+        let mut desk = self.lock();
         let mut word = self.word.load(Ordering::Relaxed);
         while let Err(seen) = self.replace(word, word & !u64::from(u32::MAX) | u64::from(limit)) {
             word = seen;
         }
-        let of_more = |(spot, waiter): (Spot, &Waiter)| (waiter.n > limit).then_some(spot);
-        let too_large: Vec<Spot> = line.iter().filter_map(of_more).collect();
+        let of_more = |(spot, waiter): (Spot, &Waiter<_>)| (waiter.n > limit).then_some(spot);
+        let too_large: Vec<Spot> = desk.line.iter().filter_map(of_more).collect();
         let wakers: Vec<Waker> = too_large
             .into_iter()
-            .filter_map(|spot| {
-                line.dismiss(spot);
-                conclude(&mut line, spot, Stage::TooLarge)
-            })
+            .filter_map(|spot| desk.conclude(spot, Stage::Refused(NoPlace::TooLarge)))
             .collect();
-        self.open_if_empty(&line);
-        drop(line);
+        self.open_if_empty(&desk);
+        drop(desk);
         wakers.into_iter().for_each(Waker::wake);
         self.serve_all();
     }
@@ -212,29 +212,29 @@ impl Places {
     /// How many wait in line.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        if self.word.load(Ordering::Relaxed) & WAITING == 0 { 0 } else { self.lock().len() }
+        if self.word.load(Ordering::Relaxed) & WAITING == 0 { 0 } else { self.lock().line.len() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line<Waiter>> {
-        // No one else's code runs under it, and the line is whole between steps.
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Desk<O>> {
+        // No waker runs under it, and the line is whole between steps.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn replace(&self, word: u64, new: u64) -> Result<(), u64> {
         self.word.compare_exchange(word, new, Ordering::Acquire, Ordering::Relaxed).map(drop)
     }
 
-    /// Serves the line until the front does not fit or nobody is left. Each is
+    /// Serves the line until the next does not fit or nobody is left. Each is
     /// woken after the lock is released.
     fn serve_all(&self) {
         loop {
-            let mut line = self.lock();
-            let Some(served) = self.serve_front(&mut line) else { return };
+            let mut desk = self.lock();
+            let Some(told) = self.serve_next(&mut desk) else { return };
             // Whoever gives back after this looks at the line as well.
-            let next = line.front().and_then(|front| line.get(front));
-            let more = next.is_some_and(|next| fits(self.word.load(Ordering::Relaxed), next.n));
-            drop(line);
-            if let Some(waker) = served {
+            let word = self.word.load(Ordering::Relaxed);
+            let more = !desk.line.is_empty() && fits(word, 1);
+            drop(desk);
+            if let Some(waker) = told {
                 waker.wake();
             }
             if !more {
@@ -243,12 +243,19 @@ impl Places {
         }
     }
 
-    /// Takes places for the one in front, if they fit.
-    fn serve_front(&self, line: &mut Line<Waiter>) -> Option<Option<Waker>> {
-        let front = line.front()?;
-        let n = line.get(front)?.n;
+    /// Takes places for the one who is next, if they fit, or refuses it.
+    fn serve_next(&self, desk: &mut Desk<O>) -> Option<Option<Waker>> {
+        let next = match desk.order.next(&desk.line)? {
+            Next::Serve(next) => next,
+            Next::Refuse(next) => {
+                let told = desk.conclude(next, Stage::Refused(NoPlace::Dropped));
+                self.open_if_empty(desk);
+                return Some(told);
+            }
+        };
+        let n = desk.line.get(next)?.n;
         // The last to be served opens the places to everybody, in the same step.
-        let waiting = if line.len() == 1 { 0 } else { WAITING };
+        let waiting = if desk.line.len() == 1 { 0 } else { WAITING };
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if !fits(word, n) {
@@ -259,15 +266,15 @@ impl Places {
                 Err(seen) => word = seen,
             }
         }
-        line.serve();
-        Some(conclude(line, front, Stage::Served))
+        Some(desk.conclude(next, Stage::Served))
     }
 
     /// Takes places if nobody waits and they are free, or joins the line.
-    fn join(&self, n: u32, waker: &Waker) -> Result<Option<Spot>, NoPlace> {
+    fn join(&self, n: u32, about: O::About, waker: &Waker) -> Result<Option<Spot>, NoPlace> {
         // Wakers are others' code: they are cloned and dropped outside the lock.
-        let waiter = Waiter { n, stage: Stage::Waits(Some(waker.clone())) };
-        let mut line = self.lock();
+        let stage = Stage::Waits(Some(waker.clone()));
+        let mut desk = self.lock();
+        let mut asked = None;
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if n > limit_of(word) {
@@ -275,9 +282,16 @@ impl Places {
             }
             let new = if word & WAITING == 0 && fits(word, n) {
                 word + used(n)
-            } else if line.is_full() {
-                return Err(NoPlace::LineFull);
             } else {
+                if asked.is_none() {
+                    let Desk { line, order } = &mut *desk;
+                    let key = order.key(about);
+                    let displaced = line.is_full().then(|| order.displaced(line, key));
+                    if displaced == Some(None) {
+                        return Err(NoPlace::LineFull);
+                    }
+                    asked = Some((key, displaced.flatten()));
+                }
                 // Nothing was free in the very word that gets the bit, so
                 // whoever gives back after this sees the bit and serves.
                 word | WAITING
@@ -288,122 +302,91 @@ impl Places {
                 Err(seen) => word = seen,
             }
         }
-        let joined = line.join(waiter);
-        drop(line);
+        let Some((key, displaced)) = asked else { return Err(NoPlace::Full) };
+        let dropped = Stage::Refused(NoPlace::Dropped);
+        let told = displaced.and_then(|spot| desk.conclude(spot, dropped));
+        let joined = desk.line.join(Waiter { n, key, stage });
+        if let Ok(spot) = joined {
+            desk.order.joined(key, spot);
+        }
+        drop(desk);
+        if let Some(waker) = told {
+            waker.wake();
+        }
         joined.map(Some).map_err(|_| NoPlace::LineFull)
     }
 
     /// What has become of the one at `spot`, who is told of the next change.
     fn look(&self, spot: Spot, waker: &Waker) -> Poll<Result<(), NoPlace>> {
-        let mut line = self.lock();
-        if let Some(Waiter { stage: Stage::Waits(_), .. }) = line.get(spot) {
+        let mut desk = self.lock();
+        if let Some(Waiter { stage: Stage::Waits(_), .. }) = desk.line.get(spot) {
             // Wakers are others' code: they are cloned and dropped outside the lock.
-            drop(line);
+            drop(desk);
             let mut told = Some(waker.clone());
-            line = self.lock();
-            if let Some(Waiter { stage: Stage::Waits(before), .. }) = line.get_mut(spot) {
+            desk = self.lock();
+            if let Some(Waiter { stage: Stage::Waits(before), .. }) = desk.line.get_mut(spot) {
                 std::mem::swap(before, &mut told);
-                drop(line);
+                drop(desk);
                 return Poll::Pending;
             }
         }
-        let waiter = self.take_out(&mut line, spot);
-        drop(line);
+        let waiter = self.take_out(&mut desk, spot);
+        drop(desk);
         Poll::Ready(match waiter.map(|waiter| waiter.stage) {
             Some(Stage::Served) => Ok(()),
-            _ => Err(NoPlace::TooLarge),
+            Some(Stage::Refused(why)) => Err(why),
+            _ => Err(NoPlace::Dropped),
         })
     }
 
     /// Leaves the line; what was given in the meantime goes to the next.
     fn leave(&self, spot: Spot) {
-        let mut line = self.lock();
-        let left = self.take_out(&mut line, spot);
-        drop(line);
+        let mut desk = self.lock();
+        let left = self.take_out(&mut desk, spot);
+        drop(desk);
         match left {
-            Some(Waiter { n, stage: Stage::Served }) => _ = self.give_back(n),
+            Some(Waiter { n, stage: Stage::Served, .. }) => _ = self.give_back(n),
             // The one behind may fit where this one did not.
             _ => self.serve_all(),
         }
     }
 
-    fn take_out(&self, line: &mut Line<Waiter>, spot: Spot) -> Option<Waiter> {
-        line.remove(spot).inspect(|_| self.open_if_empty(line))
+    fn take_out(&self, desk: &mut Desk<O>, spot: Spot) -> Option<Waiter<O::Key>> {
+        let waits = desk.line.is_waiting(spot);
+        let waiter = desk.line.remove(spot)?;
+        if waits {
+            desk.order.left(waiter.key);
+        }
+        self.open_if_empty(desk);
+        Some(waiter)
     }
 
-    fn open_if_empty(&self, line: &Line<Waiter>) {
-        if line.is_empty() {
+    fn open_if_empty(&self, desk: &Desk<O>) {
+        if desk.line.is_empty() {
             self.word.fetch_and(!WAITING, Ordering::Relaxed);
         }
     }
 }
 
-/// Ends the wait of the one at `spot` and returns whom to wake.
-fn conclude(line: &mut Line<Waiter>, spot: Spot, stage: Stage) -> Option<Waker> {
-    match std::mem::replace(&mut line.get_mut(spot)?.stage, stage) {
-        Stage::Waits(waker) => waker,
-        Stage::Served | Stage::TooLarge => None,
+impl<O: Order> Desk<O> {
+    /// Ends the wait of the one at `spot` and returns whom to wake.
+    fn conclude(&mut self, spot: Spot, stage: Stage) -> Option<Waker> {
+        self.line.dismiss(spot);
+        let waiter = self.line.get_mut(spot)?;
+        self.order.left(waiter.key);
+        match std::mem::replace(&mut waiter.stage, stage) {
+            Stage::Waits(waker) => waker,
+            Stage::Served | Stage::Refused(_) => None,
+        }
     }
 }
 
-impl fmt::Debug for Places {
+impl<O: Order> fmt::Debug for Places<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Places")
             .field("limit", &self.limit())
             .field("used", &self.used())
             .field("waiting", &self.waiting())
             .finish()
-    }
-}
-
-/// The future of [`Places::take`].
-#[must_use = "nothing is taken before it is awaited"]
-#[derive(Debug)]
-pub struct Take<'a> {
-    places: &'a Places,
-    n: u32,
-    stand: Stand,
-}
-
-#[derive(Debug)]
-enum Stand {
-    Outside,
-    InLine(Spot),
-    Done,
-}
-
-impl Future for Take<'_> {
-    type Output = Result<(), NoPlace>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = match self.stand {
-            Stand::Outside => match self.places.try_take(self.n) {
-                Err(NoPlace::Full) => match self.places.join(self.n, cx.waker()) {
-                    Ok(Some(spot)) => {
-                        self.stand = Stand::InLine(spot);
-                        return Poll::Pending;
-                    }
-                    joined => joined.map(drop),
-                },
-                taken => taken,
-            },
-            Stand::InLine(spot) => match self.places.look(spot, cx.waker()) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(result) => result,
-            },
-            // Polled after it was ready: a mistake of the caller's, who gets
-            // no second place for it.
-            Stand::Done => return Poll::Pending,
-        };
-        self.stand = Stand::Done;
-        Poll::Ready(result)
-    }
-}
-
-impl Drop for Take<'_> {
-    fn drop(&mut self) {
-        if let Stand::InLine(spot) = self.stand {
-            self.places.leave(spot);
-        }
     }
 }
