@@ -3,48 +3,19 @@
 //!
 //! From the outside in: budget, retry, breaker, limit, timeout. An attempt's
 //! timeout is an error like any other, so the breaker counts it; a refusal by the
-//! breaker ends the retries; and the budget bounds them over all requests. The
-//! breaker here is made by hand, in place of the crate `plimsoll-breaker`.
+//! breaker ends the retries; and the budget bounds them over all requests.
 
-use plimsoll_core::{
-    Admit, Clock, Error, Gate, GateExt, Outcome, Reason, Rejected, Tick, TokioClock,
-    testing::Places,
-};
+use plimsoll_backpressure::ConcurrencyLimit;
+use plimsoll_breaker::CircuitBreaker;
+use plimsoll_core::{Clock, Error, GateExt, Tick, TokioClock};
 use plimsoll_retry::{Refusals, Retry, RetryBudget, RetryError, Stop, Unobserved};
-use std::{cell::Cell, io, rc::Rc, sync::Mutex, time::Duration};
+use std::{cell::Cell, io, rc::Rc, time::Duration};
 use tokio::{
     task::LocalSet,
     time::{sleep, timeout},
 };
 
 const MS: Duration = Duration::from_millis(1);
-
-/// Opens for half a second after ten failures in a row.
-struct Breaker(Mutex<(u32, Tick)>);
-
-impl Gate for Breaker {
-    type Ticket = ();
-    fn leave(&self, (): (), outcome: Outcome) {
-        let Ok(mut state) = self.0.lock() else { return };
-        match outcome {
-            Outcome::Failure => *state = (state.0 + 1, TokioClock.now() + 500 * MS),
-            Outcome::Success => state.0 = 0,
-            _ => {}
-        }
-    }
-}
-
-impl<C: ?Sized> Admit<C> for Breaker {
-    fn try_enter(&self, _: &C) -> Result<(), Rejected> {
-        let closed = Rejected::new(Reason::Closed, "breaker");
-        let (in_a_row, until) = *self.0.lock().map_err(|_| closed)?;
-        let left = until.since(TokioClock.now());
-        if in_a_row < 10 || left.is_zero() {
-            return Ok(());
-        }
-        Err(Rejected::new(Reason::Open, "breaker").retry_in(left))
-    }
-}
 
 /// Does not answer in its third second.
 struct Dependency {
@@ -64,7 +35,7 @@ impl Dependency {
 
 struct Client {
     retry: Retry<Refusals, Unobserved, TokioClock>,
-    gates: (Breaker, Places), // the breaker is asked first
+    gates: (CircuitBreaker<TokioClock>, ConcurrencyLimit), // the breaker is asked first
     dependency: Dependency,
 }
 
@@ -79,7 +50,13 @@ async fn main() {
     let budget = RetryBudget::new(0.2).at_least(5).saving(10);
     let retry = Retry::exponential(20 * MS).attempts(4).budget(&budget).clock(TokioClock).seed(1);
     let dependency = Dependency { born: TokioClock.now(), calls: Cell::new(0) };
-    let gates = (Breaker(Mutex::default()), Places::new(32));
+    let breaker = CircuitBreaker::builder()
+        .consecutive_failures(10)
+        .open_for(500 * MS)
+        .clock(TokioClock)
+        .build()
+        .expect("these settings are in range");
+    let gates = (breaker, ConcurrencyLimit::new(32));
     let client = Rc::new(Client { retry, gates, dependency });
 
     println!("second  requests  calls  answered  breaker open  budget spent  attempts spent");
