@@ -78,7 +78,10 @@ async fn a_limit_inside_the_retries_is_free_while_they_pause_and_around_them_is_
         let retry = Retry::constant(ms(100)).jitter(Jitter::None).attempts(2).without_budget();
         retry.clock(TokioClock).retry_if(|_: &plimsoll_core::Error<io::Error>| true)
     };
-    let quick = async || Ok::<_, io::Error>(sleep(ms(1)).await);
+    let quick = async || {
+        sleep(ms(1)).await;
+        Ok::<_, io::Error>(())
+    };
 
     let (limit, down) = (ConcurrencyLimit::new(1), Down::default());
     let retry_inside = retry();
