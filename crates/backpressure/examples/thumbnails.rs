@@ -55,7 +55,10 @@ async fn main() {
             });
             tokio::time::sleep_until(start + GAP * (number + 1)).await;
         }
-        let answers = requests.join_all().await;
+        let mut answers = Vec::new();
+        while let Some(answer) = requests.join_next().await {
+            answers.extend(answer);
+        }
         let served: Vec<_> = answers.iter().flatten().collect();
         let refused_by = |gate| answers.iter().filter(|answer| **answer == Err(gate)).count();
         println!(

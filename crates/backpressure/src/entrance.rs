@@ -71,8 +71,7 @@ impl<K: Clock, O: Order> Entrance<K, O> {
     ) -> Result<(), Rejected> {
         match self.take_at_once(n) {
             Ok(()) => Ok(()),
-            // Boxed, so that whoever need not wait carries no room for a timer.
-            Err(_) => Box::pin(self.take_slowly(n, about, deadline)).await,
+            Err(why) => self.take_slowly(n, about, deadline, why).await,
         }
     }
 
@@ -85,20 +84,27 @@ impl<K: Clock, O: Order> Entrance<K, O> {
         if self.work_takes.is_some() { Err(NoPlace::Full) } else { self.places.try_take(n) }
     }
 
+    /// What there is to do when places were not taken at once.
     async fn take_slowly(
         &self,
         n: u32,
         about: O::About,
         deadline: Option<Deadline>,
+        mut why: NoPlace,
     ) -> Result<(), Rejected> {
         let latest = self.latest(deadline);
-        if self.work_takes.is_some() && self.clock.now() >= latest {
-            return Err(self.late());
+        if self.work_takes.is_some() {
+            if self.clock.now() >= latest {
+                return Err(self.late());
+            }
+            match self.places.try_take(n) {
+                Ok(()) => return Ok(()),
+                Err(error) => why = error,
+            }
         }
-        match self.places.try_take(n) {
-            Ok(()) => Ok(()),
-            Err(NoPlace::Full) => self.wait(n, about, latest).await,
-            Err(_) => Err(self.full()),
+        match why {
+            NoPlace::Full => self.wait(n, about, latest).await,
+            _ => Err(self.full()),
         }
     }
 

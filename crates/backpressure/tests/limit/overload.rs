@@ -66,7 +66,10 @@ async fn live(gate: impl Admit<Request> + 'static) -> String {
         number += 1;
         at += if (500..1_500).contains(&at) { 1 } else { 3 };
     }
-    let fates = requests.join_all().await;
+    let mut fates = Vec::new();
+    while let Some(fate) = requests.join_next().await {
+        fates.push(fate.unwrap());
+    }
     let mut table = String::from(
         "  from  came  served  mean wait  longest  class 0  class 5  class 10  limit  overload  deadline\n",
     );
