@@ -20,11 +20,16 @@ const OVERFULL: u64 = 3 << 14;
 pub(super) struct Sampler {
     /// `[samples 16 | sum of their latencies 48]`, in one word so that no sum is
     /// ever divided by the number of another.
-    word: AtomicU64,
+    word: Apart<AtomicU64>,
     failures: AtomicU64,
     peak: AtomicU64,
     histogram: Option<Histogram>,
 }
+
+/// On cache lines of its own: every result writes it, and reads what else there is.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Apart<T>(T);
 
 /// What was collected.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,7 +44,7 @@ pub(super) struct Totals {
 impl Sampler {
     pub(super) fn new(percentiles: bool) -> Self {
         Self {
-            word: AtomicU64::new(0),
+            word: Apart(AtomicU64::new(0)),
             failures: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             histogram: percentiles.then(Histogram::new),
@@ -61,9 +66,9 @@ impl Sampler {
     pub(super) fn succeeded(&self, nanos: u64) -> u64 {
         let units = (nanos >> UNIT_SHIFT).min(LONGEST);
         let sample = (1 << COUNT_SHIFT) | units;
-        let before = self.word.fetch_add(sample, Ordering::Relaxed) >> COUNT_SHIFT;
+        let before = self.word.0.fetch_add(sample, Ordering::Relaxed) >> COUNT_SHIFT;
         if before >= OVERFULL {
-            self.word.fetch_sub(sample, Ordering::Relaxed);
+            self.word.0.fetch_sub(sample, Ordering::Relaxed);
         } else if let Some(histogram) = &self.histogram {
             histogram.add(units);
         }
@@ -77,7 +82,7 @@ impl Sampler {
     /// Moves what there is to `totals`. Each sample is moved once, whoever else
     /// adds to it meanwhile.
     pub(super) fn collect(&self, totals: &mut Totals) {
-        let word = self.word.swap(0, Ordering::Relaxed);
+        let word = self.word.0.swap(0, Ordering::Relaxed);
         totals.samples += word >> COUNT_SHIFT;
         totals.sum = totals.sum.saturating_add(word & ((1 << COUNT_SHIFT) - 1));
         totals.failures += self.failures.swap(0, Ordering::Relaxed);
