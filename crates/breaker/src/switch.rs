@@ -144,10 +144,11 @@ impl Rules {
         let ended = self.ended(ticket, outcome, read);
         let current = || state.load().generation() == ticket.generation;
         let at = read.unwrap_or(Tick::ZERO);
-        state.tally.record(self.layout, ticket.generation, at, ended, current);
+        let run = state.tally.record(self.layout, ticket.generation, at, ended, current);
         // A success never opens: the dependency has just answered.
         if ended.failed || ended.slow {
-            self.judge(state, ticket.generation, || read.unwrap_or_else(&now), chance)
+            let now = read.unwrap_or_else(now);
+            self.judge(state, ticket.generation, now, run, chance)
         } else {
             None
         }
@@ -172,11 +173,12 @@ impl Rules {
         &self,
         state: &BreakerState,
         generation: u64,
-        now: impl Fn() -> Tick,
+        now: Tick,
+        run: u64,
         chance: impl FnOnce() -> u64,
     ) -> Option<StateChange> {
-        let now = now();
         let counts = state.tally.counts(self.layout, generation, now);
+        let counts = Counts { consecutive_failures: run, ..counts };
         if !self.trips(&counts) {
             return None;
         }

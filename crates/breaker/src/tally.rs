@@ -102,8 +102,11 @@ impl Tally {
         }
     }
 
-    /// Counts the result of one call. `now` matters to a window of time only;
-    /// `current` says whether `generation` is still the breaker's.
+    /// Counts the result of one call, and says how many failures in a row it
+    /// makes: a success that comes right behind it does not undo that.
+    ///
+    /// `now` matters to a window of time only; `current` says whether `generation`
+    /// is still the breaker's.
     pub(crate) fn record(
         &self,
         layout: Layout,
@@ -111,7 +114,7 @@ impl Tally {
         now: Tick,
         result: Result,
         current: impl Fn() -> bool,
-    ) {
+    ) -> u64 {
         let bucket = self.bucket(layout.window, generation, now);
         let first = self.first_ring(layout);
         let counted = ring::add(&self.rings[first], bucket, result.failed, &current);
@@ -124,7 +127,9 @@ impl Tally {
             ring::add(&self.rings[first + 1], bucket, true, &current);
         }
         if result.failed || self.run.load(Ordering::SeqCst) & RUN != 0 {
-            self.change_run(generation, result.failed, current);
+            self.change_run(generation, result.failed, current)
+        } else {
+            0
         }
     }
 
@@ -137,17 +142,17 @@ impl Tally {
     }
 
     #[cold]
-    fn change_run(&self, generation: u64, failed: bool, current: impl Fn() -> bool) {
+    fn change_run(&self, generation: u64, failed: bool, current: impl Fn() -> bool) -> u64 {
         let mut seen = self.run.load(Ordering::SeqCst);
         loop {
             let run = if failed { (run_of(seen, generation) + 1).min(RUN) } else { 0 };
             let next = (generation & RUN) << RUN_BITS | run;
             // Asked after the look at the word, as in the ring.
             if !current() {
-                return;
+                return 0;
             }
             match self.run.compare_exchange(seen, next, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return,
+                Ok(_) => return run,
                 Err(now) => seen = now,
             }
         }
