@@ -8,7 +8,8 @@ use crate::{
 use plimsoll_core::Tick;
 use std::fmt;
 
-/// What a breaker keeps per key: its state and its counts, some 200 bytes.
+/// What a breaker keeps per key: its state and its counts, 56 bytes and a ring of
+/// 128, or two where slow calls count.
 ///
 /// Reads and changes are sequentially consistent, as a table of keys needs it
 /// (see [`PerKey`](plimsoll_core::PerKey)).
