@@ -54,7 +54,7 @@ where
     }
 }
 
-/// [`map`], for a number that comes from configuration.
+/// [`map`](map()), for a number that comes from configuration.
 ///
 /// # Errors
 ///

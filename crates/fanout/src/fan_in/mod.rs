@@ -118,7 +118,7 @@ impl SourceId {
     }
 }
 
-/// Many streams as one: see [`fan_in`] and [`fan_in_by_priority`].
+/// Many streams as one: see [`fan_in`](fan_in()) and [`fan_in_by_priority`].
 ///
 /// # Cancel safety
 ///
