@@ -7,7 +7,7 @@ use crate::{
     item::{Item, Mark},
     join::beside,
     outlet::{Done, Outlet},
-    pace::{CHUNK, Pace},
+    pace::{Pace, most},
     reorder::Reorder,
     shape::Yield,
     stats::{Place, Slot, Stopwatch, What},
@@ -52,7 +52,7 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
         let mut pull = Pace::new();
         let mut done = self.outlet.done();
         // No more results at once than the next queue can take.
-        let room = self.outlet.room().min(CHUNK);
+        let room = self.outlet.room().min(most::<Item<T, M>>());
         while !self.control.is_cut() {
             let max = pace.share(self.control.workers, || self.inlet.len()).min(room);
             let Some(mut chunk) = watch.wait(What::Starved, self.inlet.take(max)).await else {

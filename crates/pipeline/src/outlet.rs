@@ -2,6 +2,7 @@
 
 use crate::{
     item::{Fate, Item, Mark},
+    pace::{CHUNK, most},
     reorder::{Reorder, Turn},
     stats::{Place, Slot, Tally},
 };
@@ -71,11 +72,12 @@ impl<T: Send, M: Mark> Outlet<T, M> {
         Done { results: VecDeque::new(), is_end, at: 0, items: 0 }
     }
 
-    /// How many results can be handed over at once.
+    /// How many results are handed over at once, at the most.
     pub(crate) fn room(&self) -> usize {
+        let most = most::<Item<T, M>>();
         match self {
-            Self::On(tx) | Self::InOrder(tx, _) => tx.capacity().unwrap_or(usize::MAX),
-            Self::End => usize::MAX,
+            Self::On(tx) | Self::InOrder(tx, _) => tx.capacity().unwrap_or(most).min(most),
+            Self::End => CHUNK,
         }
     }
 

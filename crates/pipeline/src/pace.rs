@@ -5,6 +5,20 @@ use std::time::Duration;
 /// The most items in a chunk. A whole queue costs least, because its memory
 /// changes hands as it is.
 pub(crate) const CHUNK: usize = 1024;
+/// The most bytes in one: more than a processor's cache has room for is slower
+/// than two chunks.
+const BYTES: usize = 256 * 1024;
+
+/// The most items of this type in a chunk.
+pub(crate) const fn most<T>() -> usize {
+    match BYTES.checked_div(size_of::<T>()) {
+        None => CHUNK,
+        Some(0) => 1,
+        Some(items) if items < CHUNK => items,
+        Some(_) => CHUNK,
+    }
+}
+
 /// A chunk that takes less may grow.
 const QUICK: Duration = Duration::from_micros(20);
 /// A chunk that takes longer must shrink.
@@ -70,6 +84,12 @@ mod tests {
         assert_eq!(pace.size(), 1, "one that waits holds up those behind it");
         pace.took(1, Duration::from_secs(1), false);
         assert_eq!(pace.size(), 1);
+    }
+
+    #[test]
+    fn large_items_go_in_smaller_chunks() {
+        assert_eq!((most::<()>(), most::<u64>()), (CHUNK, CHUNK));
+        assert_eq!((most::<[u8; 1024]>(), most::<[u8; 1 << 20]>()), (256, 1));
     }
 
     #[test]
