@@ -5,12 +5,17 @@
 #![allow(missing_docs, reason = "criterion's macros make a function without one")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use plimsoll_core::{Admit, Clock, DefaultClock, GateExt, Outcome};
+use futures::FutureExt as _;
+use plimsoll_backpressure::{AdaptiveLimit, ByteBudget, ConcurrencyLimit};
+use plimsoll_breaker::CircuitBreaker;
+use plimsoll_core::{Admit, Clock, DefaultClock, Error, GateExt, Outcome, Weigh};
 use plimsoll_keyed::PerKeyExt;
 use plimsoll_ratelimit::{LeakyBucket, SlidingWindow, TokenBucket};
+use plimsoll_retry::{Retry, RetryBudget};
 use std::{
+    future::{Ready, ready},
     hint::black_box,
-    thread,
+    io, mem, thread,
     time::{Duration, Instant},
 };
 
@@ -104,5 +109,97 @@ fn keyed(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(hot_paths, core, wait, ratelimit, keyed);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn breaker(criterion: &mut Criterion) {
+    for calls in [100, 20_000] {
+        let breaker = CircuitBreaker::builder().window_calls(calls).build();
+        let breaker = breaker.expect("a window within the bounds");
+        both(criterion, &format!("breaker closed, {calls} calls"), &breaker, |b, _| admit(b));
+    }
+    both(criterion, "breaker closed, 1 s", &CircuitBreaker::default(), |b, _| admit(b));
+    both(criterion, "breaker closed, 1 s, every tenth call fails", &CircuitBreaker::default(), {
+        |breaker, i| {
+            let outcome = if i % 10 == 0 { Outcome::Failure } else { Outcome::Success };
+            breaker.try_admit().expect("one in ten does not open it").finish(outcome);
+        }
+    });
+    both(criterion, "breaker closed, 1 s, around a future", &CircuitBreaker::default(), |b, _| {
+        let _ = black_box(b.run(call()).now_or_never());
+    });
+    let open = CircuitBreaker::default();
+    open.force_open();
+    both(criterion, "breaker forced open", &open, |breaker, _| admit(breaker));
+    let open = CircuitBreaker::after_failures(1, SECOND * 3600);
+    if let Ok(permit) = open.try_admit() {
+        permit.finish(Outcome::Failure);
+    }
+    both(criterion, "breaker open", &open, |breaker, _| admit(breaker));
+    let keyed = CircuitBreaker::default().keyed(|key: &u64| *key).max_keys(1 << 17);
+    both(criterion, "breaker keyed, 100,000 keys", &keyed, |keyed, i| {
+        let key = i.wrapping_mul(7_919) % 100_000;
+        if let Ok(permit) = keyed.try_admit_for(&key) {
+            permit.finish(Outcome::Success);
+        }
+    });
+}
+
+fn backpressure(criterion: &mut Criterion) {
+    let limit = ConcurrencyLimit::new(1_000);
+    both(criterion, "permit, try", &limit, |limit, _| admit(limit));
+    both(criterion, "permit, await", &limit, |limit, _| {
+        drop(black_box(limit.admit().now_or_never()));
+    });
+    both(criterion, "permit, await, around a future", &limit, |limit, _| {
+        let _ = black_box(limit.run(call()).now_or_never());
+    });
+    let full = ConcurrencyLimit::new(1).queue(0);
+    mem::forget(full.try_admit());
+    both(criterion, "permit refused", &full, |limit, _| admit(limit));
+    both(criterion, "permit refused, await", &full, |limit, _| {
+        let _ = black_box(limit.admit().now_or_never());
+    });
+    both(criterion, "byte budget", &ByteBudget::new(1 << 30), |budget, i| {
+        if let Ok(ticket) = budget.try_enter_n(i % 4_096) {
+            plimsoll_core::Gate::leave(budget, ticket, Outcome::Success);
+        }
+    });
+    let adaptive = [
+        ("aimd", AdaptiveLimit::aimd(SECOND)),
+        ("vegas", AdaptiveLimit::vegas()),
+        ("gradient", AdaptiveLimit::gradient()),
+    ];
+    for (law, limit) in adaptive {
+        let limit = limit.range(10..=500);
+        both(criterion, &format!("adaptive limit, {law}"), &limit, |limit, _| admit(limit));
+    }
+}
+
+/// A call that is ready, with an answer that the compiler does not know.
+fn call() -> Ready<Result<u64, Error<io::Error>>> {
+    ready(Ok(black_box(7)))
+}
+
+fn retry(criterion: &mut Criterion) {
+    let retry = Retry::exponential(Duration::from_millis(100));
+    both(criterion, "retry around a first-try success", &retry, |retry, _| {
+        let _ = black_box(retry.run(call).now_or_never());
+    });
+    let within = retry.within(SECOND);
+    both(criterion, "retry around a first-try success, within 1 s", &within, |retry, _| {
+        let _ = black_box(retry.run(call).now_or_never());
+    });
+    let clock = DefaultClock::new();
+    let empty = RetryBudget::new(0.0);
+    both(criterion, "retry budget, refused", &empty, |budget, _| {
+        let _ = black_box(budget.withdraw(clock.now()));
+    });
+    let earned = RetryBudget::new(1.0);
+    both(criterion, "retry budget, a deposit and a withdrawal", &earned, |budget, _| {
+        budget.deposit();
+        let _ = black_box(budget.withdraw(clock.now()));
+    });
+}
+
+criterion_group!(hot_paths, core, wait, ratelimit, keyed, breaker, backpressure, retry);
 criterion_main!(hot_paths);

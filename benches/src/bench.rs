@@ -117,6 +117,8 @@ pub(crate) struct Findings {
 /// One suite's run.
 pub(crate) struct Bench {
     suite: &'static str,
+    /// What the names of the wanted cases contain: all of them if it is empty.
+    wanted: String,
     crew: Crew,
     quick: bool,
     /// Rounds to keep of each subject, and the most to run for them.
@@ -131,7 +133,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(suite: &'static str, quick: bool) -> Result<Self> {
+    pub(crate) fn new(suite: &'static str, wanted: &str, quick: bool) -> Result<Self> {
         let (keep, most, length) = if quick {
             (5, 10, Duration::from_millis(1))
         } else {
@@ -141,6 +143,7 @@ impl Bench {
         let found = Findings::default();
         Ok(Self {
             suite,
+            wanted: wanted.into(),
             crew,
             quick,
             keep,
@@ -158,14 +161,23 @@ impl Bench {
         self.quick
     }
 
+    /// Whether this case is one of those that are to be measured.
+    pub(crate) fn wants(&self, case: &str) -> bool {
+        case.contains(&self.wanted)
+    }
+
     /// Something the reader of the table must know.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.found.notes.push(note.into());
     }
 
     /// Measures a group and answers the summaries of ours on the first of what
-    /// they run on, in the order of the cases.
+    /// they run on, in the order of the cases; none of a group without a case that
+    /// is wanted.
     pub(crate) fn run(&mut self, mut group: Group) -> Result<Vec<Summary>> {
+        if !group.cases.iter().any(|case| self.wants(&case.name)) {
+            return Ok(Vec::new());
+        }
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let mut subjects = mem::take(&mut group.ours);
         subjects.append(&mut group.peers);
@@ -340,7 +352,7 @@ mod tests {
 
     #[test]
     fn every_case_is_compared_with_every_peer_and_judged_once() {
-        let mut bench = Bench::new("test", true).unwrap();
+        let mut bench = Bench::new("test", "", true).unwrap();
         let group = Group::new(Expect::Admitted)
             .only_on(&[ONE])
             .ours(yes("a"), &[(ONE, AtMost::times(1e9, "y"))])
@@ -363,8 +375,21 @@ mod tests {
     }
 
     #[test]
+    fn only_groups_with_a_wanted_case_are_measured() {
+        let mut bench = Bench::new("test", "two", true).unwrap();
+        for names in [["one", "three"], ["case two", "four"]] {
+            let group = names.iter().fold(Group::new(Expect::Admitted), |group, name| {
+                group.only_on(&[ONE]).ours(yes(name), &[])
+            });
+            bench.run(group.peer(yes("x"))).unwrap();
+        }
+        let rows = bench.finish().rows;
+        assert_eq!(rows.iter().map(|row| &*row.case).collect::<Vec<_>>(), ["case two", "four"]);
+    }
+
+    #[test]
     fn a_bucket_that_runs_dry_stops_the_run() {
-        let mut bench = Bench::new("test", true).unwrap();
+        let mut bench = Bench::new("test", "", true).unwrap();
         let dry = Subject::per_thread("dry", |_| || admitted::<(), ()>(Err(())));
         let group = Group::new(Expect::Admitted).only_on(&[ONE]).ours(dry, &[]).peer(yes("x"));
         let error = bench.run(group).err().unwrap().to_string();

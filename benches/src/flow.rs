@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use futures::future::BoxFuture;
 use std::{fs, time::Duration};
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     time::Instant,
 };
 
@@ -27,6 +27,11 @@ impl Runtimes {
         let mut two = Builder::new_multi_thread();
         two.worker_threads(2);
         Ok(Self { current_thread: made(Builder::new_current_thread())?, multi_thread: made(two)? })
+    }
+
+    /// The runtime whose timers threads outside of it may use.
+    pub(crate) fn handle(&self) -> Handle {
+        self.multi_thread.handle().clone()
     }
 
     /// Runs one round of `items`, after `warm` to warm up.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod calls;
 mod flow;
 mod machine;
 mod memory;
@@ -29,8 +30,11 @@ struct Args {
     /// Fewer and shorter rounds: a first look, not a result
     #[arg(long)]
     quick: bool,
+    /// Only the groups with a case whose name contains this, such as `breaker open`
+    #[arg(long, default_value = "")]
+    case: String,
     /// Put the result of this full run into BENCHMARKS.md
-    #[arg(long, conflicts_with = "quick")]
+    #[arg(long, conflicts_with_all = ["quick", "case"])]
     write: bool,
     /// Measure one subject's memory in this process and print it: SUITE:SUBJECT
     #[arg(long, hide = true)]
@@ -50,7 +54,7 @@ fn main() -> Result<()> {
     let suites = suites::named(&args.suites)?;
     let mut report = Report::default();
     for suite in suites {
-        let mut bench = Bench::new(suite.name, args.quick)?;
+        let mut bench = Bench::new(suite.name, &args.case, args.quick)?;
         (suite.run)(&mut bench)?;
         report.add(suite, bench.finish());
     }

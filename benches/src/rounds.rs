@@ -29,7 +29,7 @@ pub(crate) trait Lane: Send {
 /// Something on cache lines of its own. What the allocator happens to put beside
 /// a subject must not decide its figure on two threads.
 #[repr(align(128))]
-struct Apart<T>(T);
+pub(crate) struct Apart<T>(pub(crate) T);
 
 /// One operation at a time, in a loop compiled for this very closure: no
 /// subject pays for an indirect call that another does not pay for.
@@ -188,17 +188,23 @@ pub(crate) struct Crew {
 
 impl Crew {
     pub(crate) fn new() -> Result<Self> {
+        let runtimes = Runtimes::new()?;
         let member = |i| {
             let (jobs, inbox) = channel();
             let (outbox, answers) = channel();
+            let runtime = runtimes.handle();
             thread::Builder::new()
                 .name(format!("round-{i}"))
-                .spawn(move || work(&inbox, &outbox))
+                .spawn(move || {
+                    // Some limiters arm a timer, and panic where there is none.
+                    let _timers = runtime.enter();
+                    work(&inbox, &outbox);
+                })
                 .context("could not start a thread")?;
             Ok((jobs, answers))
         };
         let members = (0..THREADS).map(member).collect::<Result<_>>()?;
-        Ok(Self { members, runtimes: Runtimes::new()? })
+        Ok(Self { members, runtimes })
     }
 
     /// Runs one round of `ops` operations, on each of the threads where it runs on

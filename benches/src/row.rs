@@ -19,7 +19,7 @@ impl Unit {
 }
 
 /// The most that ours may be: a multiple of the peer's figure, or a part of it, or
-/// `exactly` where no peer is named.
+/// so much more, or `exactly` where no peer is named.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AtMost {
     peer: Option<String>,
@@ -45,6 +45,12 @@ impl AtMost {
         Self { peer: Some(peer.into()), times: 1.0, parts, exactly: 0.0 }
     }
 
+    /// So much above what a peer takes in the same run: of a gate that does the
+    /// peer's work and some of its own.
+    pub(crate) fn above(peer: &str, exactly: f64) -> Self {
+        Self { exactly, ..Self::times(1.0, peer) }
+    }
+
     /// Whether ours is no more than that beside the peer's figure.
     pub(crate) fn allows(&self, ours: Summary, theirs: Summary) -> bool {
         ours.median <= self.times * theirs.median / self.parts + self.exactly
@@ -58,6 +64,9 @@ impl AtMost {
     pub(crate) fn text(&self, unit: Unit) -> String {
         match &self.peer {
             None => format!("≤ {} {}", short(self.exactly), unit.name()),
+            Some(peer) if self.exactly > 0.0 => {
+                format!("≤ {peer} + {} {}", short(self.exactly), unit.name())
+            }
             Some(peer) if self.parts > 1.0 => format!("≤ 1/{} of {peer}", short(self.parts)),
             Some(peer) => format!("≤ {}× {peer}", short(self.times)),
         }
@@ -93,5 +102,22 @@ impl Row {
     /// How many times ours the peer takes.
     pub(crate) fn ratio(&self) -> f64 {
         self.theirs.median / self.ours.median
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_says_what_it_allows() {
+        let (ours, clock) = (Summary::exactly(12.0), Summary::exactly(10.0));
+        let judged = |target: AtMost| (target.text(Unit::Nanoseconds), target.allows(ours, clock));
+        let says = |text: &str, allowed| (text.to_owned(), allowed);
+        assert_eq!(judged(AtMost::exactly(12.0)), says("≤ 12 ns", true));
+        assert_eq!(judged(AtMost::times(1.1, "clock")), says("≤ 1.1× clock", false));
+        assert_eq!(judged(AtMost::fraction(2.0, "clock")), says("≤ 1/2 of clock", false));
+        assert_eq!(judged(AtMost::above("clock", 2.0)), says("≤ clock + 2 ns", true));
+        assert_eq!(judged(AtMost::above("clock", 1.5)), says("≤ clock + 1.5 ns", false));
     }
 }

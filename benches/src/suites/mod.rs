@@ -1,5 +1,6 @@
 //! The suites. A new one is a file here and a line in [`SUITES`].
 
+mod admission;
 mod flow;
 mod ratelimit;
 
@@ -21,7 +22,7 @@ pub(crate) struct Suite {
     pub(crate) child: fn(&str) -> Result<Option<f64>>,
 }
 
-const SUITES: &[Suite] = &[flow::SUITE, ratelimit::SUITE];
+const SUITES: &[Suite] = &[admission::SUITE, flow::SUITE, ratelimit::SUITE];
 
 /// The suites of these names, or all if there are none.
 pub(crate) fn named(names: &[String]) -> Result<Vec<&'static Suite>> {

@@ -1,8 +1,9 @@
 //! One bucket per key: time, growth with the number of keys, and memory.
 
-use super::{ours::finished, peers::change};
+use super::peers::change;
 use crate::{
     bench::{Bench, Group},
+    calls::finished,
     memory,
     on::{ONE, On, TWO},
     rounds::{Expect, Subject, admitted},
@@ -201,7 +202,8 @@ fn growth(bench: &mut Bench) -> Result<()> {
     for (i, &(keys, power)) in sizes.iter().enumerate() {
         let keys = Keys::drawn(keys, Draw::Uniform);
         let group = allowed(&keys, &format!("token bucket keyed uniform, {power} keys"), false);
-        let ours = bench.run(group.peer(keys.least()).only_on(&[ONE]))?[0];
+        let ours = bench.run(group.peer(keys.least()).only_on(&[ONE]))?;
+        let Some(&ours) = ours.first() else { continue };
         let (least, smallest) = *first.get_or_insert((ours, power));
         if i + 1 == sizes.len() {
             let name = format!("token bucket keyed growth, {power} keys");
@@ -224,6 +226,9 @@ fn bytes(bench: &mut Bench) -> Result<()> {
         ("bytes per key at 10^6 keys, strings", &["governor dashmap, strings"]),
     ];
     for (case, peers) in cases {
+        if !bench.wants(case) {
+            continue;
+        }
         let ours = memory::in_children("ratelimit", case)?;
         let mut measured = Vec::new();
         for &peer in peers {

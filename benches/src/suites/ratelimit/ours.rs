@@ -1,8 +1,10 @@
 //! Ours, through the calls that users make.
 
 use super::peers::RATE;
-use crate::rounds::{Subject, admitted};
-use plimsoll_core::{Admit, GateExt, Outcome};
+use crate::{
+    calls::finished,
+    rounds::{Subject, admitted},
+};
 use plimsoll_ratelimit::{SlidingWindow, TokenBucket};
 use std::time::Duration;
 
@@ -26,17 +28,6 @@ pub(super) fn uneven() -> Subject {
 pub(super) fn leased() -> Subject {
     let leased = || bucket().leased(64);
     Subject::shared("token bucket leased", leased, |bucket| admitted(bucket.try_acquire()))
-}
-
-/// As any gate is asked: a permit, held for the work, finished with its outcome.
-pub(super) fn finished<C: ?Sized, G: Admit<C>>(gate: &G, cx: &C) -> bool {
-    match gate.try_admit_for(cx) {
-        Ok(permit) => {
-            permit.finish(Outcome::Success);
-            true
-        }
-        Err(refusal) => admitted::<(), _>(Err(refusal)),
-    }
 }
 
 pub(super) fn permit() -> Subject {

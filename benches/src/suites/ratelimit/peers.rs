@@ -3,23 +3,22 @@
 //! Each is set up twice: so that it admits whatever a round asks for, and so
 //! that it refuses everything.
 
-use crate::rounds::{Subject, admitted};
+use crate::{
+    calls::{ask, inner, served},
+    rounds::{Subject, admitted},
+};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use plimsoll_core::{Clock, DefaultClock};
 use std::{
-    convert::Infallible,
-    future::{Ready, ready},
     hint::black_box,
     num::NonZeroU32,
-    pin::Pin,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
-use tower::{Layer, Service, service_fn};
+use tower::Layer;
 use tower_resilience_ratelimiter::{RateLimiterLayer, WindowType};
 
 /// A token each nanosecond and a burst of as many as `u32` holds: more than any
@@ -131,30 +130,13 @@ pub(super) fn pingora() -> Subject {
     })
 }
 
-type Inner = tower::util::ServiceFn<fn(()) -> Ready<Result<(), Infallible>>>;
-
-/// One request through a service that is ready and answers at once.
-fn ask<S: Service<(), Future: Unpin>>(service: &mut S) -> bool {
-    let mut cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(Ok(())) = service.poll_ready(&mut cx) else { return false };
-    match Pin::new(&mut service.call(())).poll(&mut cx) {
-        Poll::Ready(result) => admitted(result),
-        Poll::Pending => false,
-    }
-}
-
-/// Its limiter is private: what users call is the service. Each thread has its
-/// own clone, as a server's connections have, and all share one limiter.
+/// Its limiter is private: what users call is the service.
 fn resilience_of(name: &str, layer: &RateLimiterLayer) -> Subject {
-    Subject::copied(name, || {
-        let inner: Inner = service_fn(|()| ready(Ok(())));
-        let service = layer.layer(inner);
+    served(name, || {
+        let service = layer.layer(inner());
         // Spends the one token of a limiter that is to refuse.
         ask(&mut service.clone());
-        move |_| {
-            let mut service = service.clone();
-            move || ask(&mut service)
-        }
+        service
     })
 }
 
