@@ -97,6 +97,7 @@ fn metered_brings_the_facade_alone() {
 fn tower_brings_the_traits_and_http_and_no_server() {
     brings("tower", &["core", "tower"], &["http", "tower-service"]);
     assert!(packages("axum").contains("axum"));
+    brings("grpc", &["core", "tower"], &["http", "hyper", "tokio", "tonic", "tower-service"]);
 }
 
 #[test]

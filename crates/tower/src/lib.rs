@@ -3,12 +3,16 @@
 
 mod client;
 mod errors;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod guarded;
 mod http;
 mod judge;
 mod layer;
 mod wait;
 
+#[cfg(feature = "grpc")]
+pub use crate::grpc::GrpcLimits;
 pub use crate::{
     client::ClientAddr,
     errors::{BoxError, into_box_error},

@@ -5,7 +5,6 @@
 
 mod support;
 
-use bytes::{Buf, BufMut};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use http::{Request as HttpRequest, Response as HttpResponse, uri::PathAndQuery};
 use plimsoll_core::{Admit, Gate, Outcome, Reason, Rejected, testing::Places};
@@ -15,53 +14,17 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use support::Recorder;
+use support::{Recorder, text::Text};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{
     Code, Request, Response, Status,
     body::Body,
     client::Grpc as Client,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     server::{Grpc, NamedService},
     service::LayerExt,
     transport::{Channel, Server, server::TcpIncoming},
 };
 use tower::{Service, service_fn};
-
-/// Messages that are plain text.
-#[derive(Clone, Copy, Default)]
-struct Text;
-
-impl Codec for Text {
-    type Encode = String;
-    type Decode = String;
-    type Encoder = Self;
-    type Decoder = Self;
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Text {
-    type Item = String;
-    type Error = Status;
-    fn encode(&mut self, text: String, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put_slice(text.as_bytes());
-        Ok(())
-    }
-}
-
-impl Decoder for Text {
-    type Item = String;
-    type Error = Status;
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
-        let bytes = from.copy_to_bytes(from.remaining());
-        String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| Status::internal("not UTF-8"))
-    }
-}
 
 /// What text asks for: a code to end with, or to be said back.
 fn ending(text: &str) -> Result<String, Status> {

@@ -45,7 +45,7 @@ const RULES: &[Rule] = &[
     rule("shutdown",     &["core"],                    &["tokio", "tokio-util", "async-trait"]),
     rule("keyed",        &["core"],                    &["dashmap?", "foldhash"]),
     rule("metered",      &["core"],                    &["metrics"]),
-    rule("tower",        &["core", "*?"],              &["tower-layer", "tower-service", "bytes", "http", "http-body", "pin-project-lite", "axum?", "tonic?"]),
+    rule("tower",        &["core", "*?"],              &["tower-layer", "tower-service", "bytes", "http", "http-body", "pin-project-lite", "axum?", "futures-core?", "httpdate?", "tokio?", "tonic?"]),
     rule("sim",          &["*"],                       &["rand", "hdrhistogram", "plotters?"]),
     rule("plimsoll",     &["*"],                       &[]),
 ];

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod text;
+
 use plimsoll_core::{Admit, Gate, Outcome, Rejected, testing::Places};
 use std::{
     fmt,

@@ -1,0 +1,14 @@
+//! `GrpcLimits` before tonic's own client and server, over connections in memory
+//! and in paused time.
+
+#![cfg(feature = "grpc")]
+#![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
+
+#[path = "../support/text.rs"]
+#[allow(unreachable_pub, reason = "other tests share it")]
+mod text;
+
+mod flow;
+mod frames;
+mod idle;
+mod lab;
