@@ -120,7 +120,7 @@ fn breaker(criterion: &mut Criterion) {
     both(criterion, "breaker closed, 1 s", &CircuitBreaker::default(), |b, _| admit(b));
     both(criterion, "breaker closed, 1 s, every tenth call fails", &CircuitBreaker::default(), {
         |breaker, i| {
-            let outcome = if i % 10 == 0 { Outcome::Failure } else { Outcome::Success };
+            let outcome = if i % 10 == 9 { Outcome::Failure } else { Outcome::Success };
             breaker.try_admit().expect("one in ten does not open it").finish(outcome);
         }
     });
