@@ -96,6 +96,7 @@ impl<T> Line<T> {
     /// # Errors
     ///
     /// Hands `entry` back when the line is full.
+    #[inline]
     pub fn join(&mut self, entry: T) -> Result<Spot, T> {
         if self.is_full() {
             return Err(entry);
@@ -189,6 +190,7 @@ impl<T> Line<T> {
     }
 
     /// Takes the entry at `spot` out, whether it waits or was served.
+    #[inline]
     pub fn remove(&mut self, spot: Spot) -> Option<T> {
         let slot = self.slots.get_mut(spot.slot as usize)?;
         if slot.tenant != spot.tenant {

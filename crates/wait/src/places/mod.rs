@@ -12,7 +12,7 @@ use crate::{
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
 };
 use std::{
-    fmt,
+    fmt, mem,
     sync::PoisonError,
     task::{Poll, Waker},
 };
@@ -71,8 +71,7 @@ fn used_of(word: u64) -> u32 {
 }
 
 fn fits(word: u64, n: u32) -> bool {
-    // Both at most 2^31 - 1.
-    used_of(word) + n <= limit_of(word)
+    u64::from(used_of(word)) + u64::from(n) <= u64::from(limit_of(word))
 }
 
 fn used(n: u32) -> u64 {
@@ -113,11 +112,9 @@ impl<O: Order> Places<O> {
         }
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if n > limit_of(word) {
-                return Err(NoPlace::TooLarge);
-            }
             if word & WAITING != 0 || !fits(word, n) {
-                return Err(NoPlace::Full);
+                let never = n > limit_of(word);
+                return Err(if never { NoPlace::TooLarge } else { NoPlace::Full });
             }
             // Acquire: what the last holder did comes before what this one does.
             match self.replace(word, word + used(n)) {
@@ -272,7 +269,7 @@ impl<O: Order> Places<O> {
     /// Takes places if nobody waits and they are free, or joins the line.
     fn join(&self, n: u32, about: O::About, waker: &Waker) -> Result<Option<Spot>, NoPlace> {
         // Wakers are others' code: they are cloned and dropped outside the lock.
-        let stage = Stage::Waits(Some(waker.clone()));
+        let waker = Some(waker.clone());
         let mut desk = self.lock();
         let mut asked = None;
         let mut word = self.word.load(Ordering::Relaxed);
@@ -305,7 +302,7 @@ impl<O: Order> Places<O> {
         let Some((key, displaced)) = asked else { return Err(NoPlace::Full) };
         let dropped = Stage::Refused(NoPlace::Dropped);
         let told = displaced.and_then(|spot| desk.conclude(spot, dropped));
-        let joined = desk.line.join(Waiter { n, key, stage });
+        let joined = desk.line.join(Waiter { n, stage: Stage::Waits, key, waker });
         if let Ok(spot) = joined {
             desk.order.joined(key, spot);
         }
@@ -319,13 +316,15 @@ impl<O: Order> Places<O> {
     /// What has become of the one at `spot`, who is told of the next change.
     fn look(&self, spot: Spot, waker: &Waker) -> Poll<Result<(), NoPlace>> {
         let mut desk = self.lock();
-        if let Some(Waiter { stage: Stage::Waits(_), .. }) = desk.line.get(spot) {
+        let waits =
+            |desk: &Desk<O>| desk.line.get(spot).is_some_and(|waiter| waiter.stage == Stage::Waits);
+        if waits(&desk) {
             // Wakers are others' code: they are cloned and dropped outside the lock.
             drop(desk);
             let mut told = Some(waker.clone());
             desk = self.lock();
-            if let Some(Waiter { stage: Stage::Waits(before), .. }) = desk.line.get_mut(spot) {
-                std::mem::swap(before, &mut told);
+            if let Some(waiter) = desk.line.get_mut(spot).filter(|w| w.stage == Stage::Waits) {
+                mem::swap(&mut waiter.waker, &mut told);
                 drop(desk);
                 return Poll::Pending;
             }
@@ -335,7 +334,7 @@ impl<O: Order> Places<O> {
         Poll::Ready(match waiter.map(|waiter| waiter.stage) {
             Some(Stage::Served) => Ok(()),
             Some(Stage::Refused(why)) => Err(why),
-            _ => Err(NoPlace::Dropped),
+            Some(Stage::Waits) | None => Err(NoPlace::Dropped),
         })
     }
 
@@ -362,7 +361,8 @@ impl<O: Order> Places<O> {
     }
 
     fn open_if_empty(&self, desk: &Desk<O>) {
-        if desk.line.is_empty() {
+        // Only under the lock does anybody set or clear it.
+        if desk.line.is_empty() && self.word.load(Ordering::Relaxed) & WAITING != 0 {
             self.word.fetch_and(!WAITING, Ordering::Relaxed);
         }
     }
@@ -374,10 +374,8 @@ impl<O: Order> Desk<O> {
         self.line.dismiss(spot);
         let waiter = self.line.get_mut(spot)?;
         self.order.left(waiter.key);
-        match std::mem::replace(&mut waiter.stage, stage) {
-            Stage::Waits(waker) => waker,
-            Stage::Served | Stage::Refused(_) => None,
-        }
+        waiter.stage = stage;
+        waiter.waker.take()
     }
 }
 

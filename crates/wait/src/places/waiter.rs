@@ -7,8 +7,10 @@ use std::task::Waker;
 #[derive(Debug)]
 pub struct Waiter<K> {
     pub(super) n: u32,
-    pub(super) key: K,
     pub(super) stage: Stage,
+    pub(super) key: K,
+    /// Whom to tell; nobody once they were told.
+    pub(super) waker: Option<Waker>,
 }
 
 impl<K: Copy> Waiter<K> {
@@ -18,9 +20,11 @@ impl<K: Copy> Waiter<K> {
     }
 }
 
-#[derive(Debug)]
+/// The waker is not in it: one that shares its memory with a reason would have
+/// to be moved in odd pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    Waits(Option<Waker>),
+    Waits,
     /// The places are taken and belong to this waiter.
     Served,
     Refused(NoPlace),
