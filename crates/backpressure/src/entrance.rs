@@ -1,9 +1,9 @@
 //! Places, and how long work may wait for one: what both limits are made of.
 
+use crate::taking::Taking;
 use plimsoll_core::{Clock, Deadline, Reason, Rejected, Tick};
-use plimsoll_wait::{Arrival, NoPlace, Order, Places};
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
-use tokio::time::{Sleep, sleep};
+use plimsoll_wait::{Arrival, Order, Places};
+use std::time::Duration;
 
 /// How many may wait unless `queue` says otherwise.
 pub(crate) const QUEUE: usize = 1_024;
@@ -53,26 +53,31 @@ impl<K: Clock, O: Order> Entrance<K, O> {
         self.places.try_take(n).map_err(|_| self.full())
     }
 
-    /// Takes `n` places, waiting for them. Cancel safe: dropped, it takes none.
-    pub(crate) async fn take(&self, n: u32) -> Result<(), Rejected>
+    /// Takes `n` places, waiting for them, and makes a ticket of them. Cancel
+    /// safe: dropped, it takes none.
+    #[inline]
+    pub(crate) fn take<T>(
+        &self,
+        n: u32,
+        ticket: impl Fn(&K) -> T + Send,
+    ) -> impl Future<Output = Result<T, Rejected>> + Send
     where
         O: Order<About = ()>,
     {
-        self.take_as(n, (), None).await
+        self.take_as(n, (), None, ticket)
     }
 
     /// [`take`](Self::take) by somebody of whom the order must know, and by a
     /// deadline of its own.
-    pub(crate) async fn take_as(
+    #[inline]
+    pub(crate) fn take_as<T>(
         &self,
         n: u32,
         about: O::About,
         deadline: Option<Deadline>,
-    ) -> Result<(), Rejected> {
-        match self.take_at_once(n) {
-            Ok(()) => Ok(()),
-            Err(why) => self.take_slowly(n, about, deadline, why).await,
-        }
+        ticket: impl Fn(&K) -> T + Send,
+    ) -> impl Future<Output = Result<T, Rejected>> + Send {
+        Taking::new(self, n, about, deadline, ticket)
     }
 
     /// Takes `n` places now if they are free and nothing else is to be asked.
@@ -80,84 +85,18 @@ impl<K: Clock, O: Order> Entrance<K, O> {
     /// To ask for the task's deadline costs more than a free place, so only where
     /// `work_takes` is set is anybody asked who need not wait.
     #[inline]
-    fn take_at_once(&self, n: u32) -> Result<(), NoPlace> {
-        if self.work_takes.is_some() { Err(NoPlace::Full) } else { self.places.try_take(n) }
-    }
-
-    /// What there is to do when places were not taken at once.
-    async fn take_slowly(
-        &self,
-        n: u32,
-        about: O::About,
-        deadline: Option<Deadline>,
-        mut why: NoPlace,
-    ) -> Result<(), Rejected> {
-        let latest = self.latest(deadline);
-        if self.work_takes.is_some() {
-            if self.clock.now() >= latest {
-                return Err(self.late());
-            }
-            match self.places.try_take(n) {
-                Ok(()) => return Ok(()),
-                Err(error) => why = error,
-            }
-        }
-        match why {
-            NoPlace::Full => self.wait(n, about, latest).await,
-            _ => Err(self.full()),
-        }
+    pub(crate) fn take_at_once(&self, n: u32) -> bool {
+        self.work_takes.is_none() && self.places.try_take(n).is_ok()
     }
 
     /// Before which moment work must start: the end of time without a deadline.
-    fn latest(&self, deadline: Option<Deadline>) -> Tick {
+    pub(crate) fn latest(&self, deadline: Option<Deadline>) -> Tick {
         let reserve = self.work_takes.unwrap_or_default();
         let ends = [deadline, Deadline::current()].into_iter().flatten();
         ends.min().map_or(Tick::MAX, |deadline| deadline.minus(reserve).tick())
     }
 
-    /// Waits in line until patience or time runs out.
-    async fn wait(&self, n: u32, about: O::About, latest: Tick) -> Result<(), Rejected> {
-        let until = match self.patience {
-            Patience::Never => return Err(self.full()),
-            Patience::AtMost(time) => latest.min(self.clock.now() + time),
-            Patience::UntilDeadline => latest,
-        };
-        if self.is_past(latest) {
-            return Err(self.late());
-        }
-        let too_late = || if until == latest { self.late() } else { self.full() };
-        let mut take = pin!(self.places.take_as(n, about));
-        let mut timer = pin!(None::<Sleep>);
-        poll_fn(|cx| {
-            // First the line: who is given a place as the timer rings has it.
-            if let Poll::Ready(taken) = take.as_mut().poll(cx) {
-                return Poll::Ready(match taken {
-                    Err(_) if self.is_past(latest) => Err(self.late()),
-                    Err(NoPlace::Dropped) => Err(Rejected::new(Reason::Overload, self.name)),
-                    Err(_) => Err(self.full()),
-                    // Woken late: the work would be done for nobody.
-                    Ok(()) if self.is_past(latest) => {
-                        self.places.give_back(n);
-                        Err(self.late())
-                    }
-                    Ok(()) => Ok(()),
-                });
-            }
-            if until == Tick::MAX {
-                return Poll::Pending;
-            }
-            if timer.is_none() {
-                timer.set(Some(sleep(until.since(self.clock.now()))));
-            }
-            match timer.as_mut().as_pin_mut() {
-                Some(timer) => timer.poll(cx).map(|()| Err(too_late())),
-                None => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    fn is_past(&self, latest: Tick) -> bool {
+    pub(crate) fn is_past(&self, latest: Tick) -> bool {
         latest != Tick::MAX && self.clock.now() >= latest
     }
 
@@ -168,7 +107,7 @@ impl<K: Clock, O: Order> Entrance<K, O> {
 
     /// No place: all are taken, or there are none.
     #[cold]
-    fn full(&self) -> Rejected {
+    pub(crate) fn full(&self) -> Rejected {
         let none = self.places.limit() == 0;
         Rejected::new(if none { Reason::Closed } else { Reason::Concurrency }, self.name)
     }

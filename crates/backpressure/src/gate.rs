@@ -33,11 +33,29 @@ where
         self.entrance.try_take(1).map(|()| LimitTicket(1))
     }
 
-    async fn enter<'a>(&'a self, _: &'a C) -> Result<LimitTicket, Rejected>
+    #[inline]
+    fn enter<'a>(
+        &'a self,
+        cx: &'a C,
+    ) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + 'a
     where
         C: Sync,
     {
-        self.entrance.take(1).await.map(|()| LimitTicket(1))
+        self.enter_as(cx, |ticket| ticket)
+    }
+
+    #[inline]
+    fn enter_as<'a, T, F>(
+        &'a self,
+        _: &'a C,
+        make: F,
+    ) -> impl Future<Output = Result<T, Rejected>> + Send + 'a
+    where
+        C: Sync,
+        T: 'a,
+        F: Fn(LimitTicket) -> T + Send + 'a,
+    {
+        self.entrance.take(1, move |_| make(LimitTicket(1)))
     }
 }
 
@@ -51,7 +69,7 @@ impl<K: Clock> Weigh for ConcurrencyLimit<Fifo, K> {
 
     async fn enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
         let n = weight(self, n)?;
-        self.entrance.take(n).await.map(|()| LimitTicket(n))
+        self.entrance.take(n, move |_| LimitTicket(n)).await
     }
 }
 
@@ -73,8 +91,12 @@ impl<K: Clock> Admit<Priority> for ConcurrencyLimit<ByPriority, K> {
         self.entrance.try_take(1).map(|()| LimitTicket(1))
     }
 
-    async fn enter<'a>(&'a self, priority: &'a Priority) -> Result<LimitTicket, Rejected> {
-        self.entrance.take_as(1, Reverse(*priority), None).await.map(|()| LimitTicket(1))
+    #[inline]
+    fn enter<'a>(
+        &'a self,
+        priority: &'a Priority,
+    ) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + 'a {
+        self.entrance.take_as(1, Reverse(*priority), None, |_| LimitTicket(1))
     }
 }
 
@@ -89,8 +111,12 @@ impl<K: Clock> Admit<Deadline> for ConcurrencyLimit<ByDeadline, K> {
         self.entrance.try_take(1).map(|()| LimitTicket(1))
     }
 
-    async fn enter<'a>(&'a self, deadline: &'a Deadline) -> Result<LimitTicket, Rejected> {
-        self.entrance.take_as(1, *deadline, Some(*deadline)).await.map(|()| LimitTicket(1))
+    #[inline]
+    fn enter<'a>(
+        &'a self,
+        deadline: &'a Deadline,
+    ) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + 'a {
+        self.entrance.take_as(1, *deadline, Some(*deadline), |_| LimitTicket(1))
     }
 }
 

@@ -10,6 +10,7 @@ mod limit;
 #[cfg(all(test, plimsoll_loom))]
 mod models;
 mod sync;
+mod taking;
 
 pub use crate::{
     adaptive::{AdaptiveLimit, AdaptiveTicket},

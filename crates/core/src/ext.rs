@@ -63,11 +63,12 @@ pub trait GateExt: Gate {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, the future leaves no trace in the gate.
+    #[inline]
     fn admit(&self) -> impl Future<Output = Result<Permit<&Self>, Rejected>> + Send
     where
         Self: Admit,
     {
-        self.admit_for(&())
+        self.enter_as(&(), move |ticket| Permit::new(self, ticket))
     }
 
     /// Asks to start, telling the gate about the work, waiting if the gate lets
@@ -80,6 +81,7 @@ pub trait GateExt: Gate {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, the future leaves no trace in the gate.
+    #[inline]
     fn admit_for<'a, C: ?Sized + Sync>(
         &'a self,
         cx: &'a C,
@@ -87,7 +89,7 @@ pub trait GateExt: Gate {
     where
         Self: Admit<C>,
     {
-        async move { self.enter(cx).await.map(|ticket| Permit::new(self, ticket)) }
+        self.enter_as(cx, move |ticket| Permit::new(self, ticket))
     }
 
     /// As [`admit`](Self::admit), with a permit that owns a clone of the
@@ -100,11 +102,12 @@ pub trait GateExt: Gate {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, the future leaves no trace in the gate.
+    #[inline]
     fn admit_owned(&self) -> impl Future<Output = Result<Permit<Self>, Rejected>> + Send
     where
         Self: Admit + Clone,
     {
-        async move { self.enter(&()).await.map(|ticket| Permit::new(self.clone(), ticket)) }
+        self.enter_as(&(), move |ticket| Permit::new(self.clone(), ticket))
     }
 
     /// Runs `work` if it is admitted: `Ok` counts as a success, `Err` as a

@@ -110,6 +110,25 @@ pub trait Admit<C: ?Sized = ()>: Gate {
     {
         async move { self.try_enter(cx) }
     }
+
+    /// [`enter`](Self::enter), and what `make` makes of the ticket: a permit, for
+    /// whoever calls [`admit`](crate::GateExt::admit).
+    ///
+    /// A future around a future costs more than a free place. A gate that writes
+    /// its own by hand can make the permit in it; nobody else need do anything.
+    #[doc(hidden)]
+    fn enter_as<'a, T, F>(
+        &'a self,
+        cx: &'a C,
+        make: F,
+    ) -> impl Future<Output = Result<T, Rejected>> + Send + 'a
+    where
+        C: Sync,
+        T: 'a,
+        F: Fn(Self::Ticket) -> T + Send + 'a,
+    {
+        async move { self.enter(cx).await.map(make) }
+    }
 }
 
 /// A gate that can admit work of a weight other than one.

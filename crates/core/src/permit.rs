@@ -1,7 +1,7 @@
 //! The one guard of the workspace.
 
 use crate::{Gate, Outcome};
-use std::{fmt, thread};
+use std::{fmt, mem, thread};
 
 /// The right to do one unit of work, given back when it ends.
 ///
@@ -38,9 +38,24 @@ use std::{fmt, thread};
 #[must_use = "dropped at once, a permit admits nothing: hold it while the work runs"]
 pub struct Permit<G: Gate> {
     gate: G,
-    // `None` only after `finish` took it, on the way into `drop`.
-    ticket: Option<G::Ticket>,
-    taken_while_unwinding: bool,
+    held: Held<G::Ticket>,
+}
+
+/// What a permit still has to hand back. One enum, because a flag beside an
+/// `Option` would be a word more to move for every admission.
+enum Held<T> {
+    Ticket(T),
+    /// Issued while the thread unwound: its end says nothing about that panic.
+    WhileUnwinding(T),
+    /// `finish` took it, on the way into `drop`.
+    Nothing,
+}
+
+impl<T> Held<T> {
+    #[inline]
+    fn take(&mut self) -> Self {
+        mem::replace(self, Self::Nothing)
+    }
 }
 
 impl<G: Gate> Permit<G> {
@@ -50,13 +65,15 @@ impl<G: Gate> Permit<G> {
     /// [`GateExt::try_admit`](crate::GateExt::try_admit) and its kin.
     #[inline]
     pub fn new(gate: G, ticket: G::Ticket) -> Self {
-        Self { gate, ticket: Some(ticket), taken_while_unwinding: thread::panicking() }
+        let held =
+            if thread::panicking() { Held::WhileUnwinding(ticket) } else { Held::Ticket(ticket) };
+        Self { gate, held }
     }
 
     /// Ends the work and says how it went.
     #[inline]
     pub fn finish(mut self, outcome: Outcome) {
-        if let Some(ticket) = self.ticket.take() {
+        if let Held::Ticket(ticket) | Held::WhileUnwinding(ticket) = self.held.take() {
             self.gate.leave(ticket, outcome);
         }
     }
@@ -77,10 +94,12 @@ impl<G: Gate> Permit<G> {
 impl<G: Gate> Drop for Permit<G> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let by_panic = thread::panicking() && !self.taken_while_unwinding;
-            self.gate.leave(ticket, if by_panic { Outcome::Failure } else { Outcome::Ignored });
-        }
+        let (ticket, outcome) = match self.held.take() {
+            Held::Ticket(ticket) if thread::panicking() => (ticket, Outcome::Failure),
+            Held::Ticket(ticket) | Held::WhileUnwinding(ticket) => (ticket, Outcome::Ignored),
+            Held::Nothing => return,
+        };
+        self.gate.leave(ticket, outcome);
     }
 }
 

@@ -227,13 +227,30 @@ impl<C: ?Sized, K: Clock> Admit<C> for AdaptiveLimit<K> {
         Ok(AdaptiveTicket(self.entrance.clock.now()))
     }
 
-    async fn enter<'a>(&'a self, _: &'a C) -> Result<AdaptiveTicket, Rejected>
+    #[inline]
+    fn enter<'a>(
+        &'a self,
+        cx: &'a C,
+    ) -> impl Future<Output = Result<AdaptiveTicket, Rejected>> + Send + 'a
     where
         C: Sync,
     {
+        self.enter_as(cx, |ticket| ticket)
+    }
+
+    #[inline]
+    fn enter_as<'a, T, F>(
+        &'a self,
+        _: &'a C,
+        make: F,
+    ) -> impl Future<Output = Result<T, Rejected>> + Send + 'a
+    where
+        C: Sync,
+        T: 'a,
+        F: Fn(AdaptiveTicket) -> T + Send + 'a,
+    {
         // The latency begins when it has its place, not when it began to wait.
-        self.entrance.take(1).await?;
-        Ok(AdaptiveTicket(self.entrance.clock.now()))
+        self.entrance.take(1, move |clock| make(AdaptiveTicket(clock.now())))
     }
 }
 

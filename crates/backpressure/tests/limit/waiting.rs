@@ -68,6 +68,19 @@ async fn a_place_that_comes_as_the_patience_ends_is_had_or_handed_on() {
     }
 }
 
+/// A future that is ready and not yet dropped must not stand in the line.
+#[tokio::test(start_paused = true)]
+async fn who_was_refused_is_out_of_the_line_though_its_future_is_kept() {
+    let limit = ConcurrencyLimit::new(1).wait_at_most(MILLI * 10).clock(TokioClock);
+    let held = limit.try_admit().unwrap();
+    let mut refused = Box::pin(limit.admit());
+    assert!(refused.as_mut().await.is_err());
+    assert_eq!(limit.waiting(), 0);
+    drop(held);
+    assert_eq!(limit.in_flight(), 0, "the place went to nobody");
+    drop(refused);
+}
+
 #[tokio::test(start_paused = true)]
 async fn work_without_a_deadline_waits_as_long_as_it_takes() {
     let limit = ConcurrencyLimit::new(1);
@@ -208,4 +221,24 @@ async fn many_tasks_never_exceed_the_limit_however_they_end() {
         task.unwrap();
     }
     assert_eq!((limit.in_flight(), limit.waiting()), (0, 0));
+}
+
+/// The futures of adapters around the limit are as `Send` as its own.
+#[tokio::test]
+async fn admission_may_be_awaited_in_a_spawned_task_through_any_adapter() {
+    let limit = Arc::new(ConcurrencyLimit::new(9));
+    let part = Arc::clone(&limit).by(|_: &u64| ()).named("part");
+    let gate = Arc::new((part, Some(Arc::clone(&limit).weighted(|&n: &u64| n))));
+    tokio::spawn(async move {
+        drop(limit.admit().await.unwrap());
+        drop(limit.admit_owned().await.unwrap());
+        let request = 3;
+        let permit = gate.admit_for(&request).await.unwrap();
+        assert_eq!(limit.in_flight(), 4);
+        permit.finish(Outcome::Success);
+        gate.run_for(&request, async { Ok::<_, ()>(()) }).await.unwrap();
+        assert_eq!(limit.in_flight(), 0);
+    })
+    .await
+    .unwrap();
 }

@@ -29,6 +29,20 @@ macro_rules! forward {
             {
                 (**self).enter(cx)
             }
+
+            #[inline]
+            fn enter_as<'a, T, F>(
+                &'a self,
+                cx: &'a C,
+                make: F,
+            ) -> impl Future<Output = Result<T, Rejected>> + Send + 'a
+            where
+                C: Sync,
+                T: 'a,
+                F: Fn(Self::Ticket) -> T + Send + 'a,
+            {
+                (**self).enter_as(cx, make)
+            }
         }
 
         impl<G: Weigh + ?Sized> Weigh for $handle {
