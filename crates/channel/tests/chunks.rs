@@ -120,6 +120,44 @@ fn a_chunk_dropped_early_leaves_its_items_with_the_caller() {
 }
 
 #[test]
+fn items_taken_out_of_a_chunk_keep_their_room_until_they_are_done() {
+    let (tx, mut rx) = bounded(4);
+    assert!(poll(pin!(tx.send_all(&mut (1..=4).collect()))).is_ready());
+    let (mut items, mut all) = (VecDeque::from([0]), Vec::new());
+    let Poll::Ready(Some(mut chunk)) = poll(pin!(rx.recv_chunk(&mut items, 4))) else {
+        panic!("four are there")
+    };
+    assert_eq!(chunk.next(), Some(0), "the caller's own");
+    chunk.take_all(&mut all);
+    assert_eq!((&*all, chunk.next(), tx.load()), (&[1, 2, 3, 4][..], None, 4));
+    chunk.release_all_but(3);
+    assert_eq!(tx.load(), 3);
+    chunk.release_all_but(4);
+    assert_eq!(tx.load(), 3, "what was given back stays so");
+    drop(chunk);
+    assert_eq!((tx.load(), items.len()), (0, 0));
+}
+
+#[test]
+fn items_go_behind_what_the_vector_has_and_otherwise_its_memory_is_swapped() {
+    let (tx, mut rx) = bounded(4);
+    let mut items = VecDeque::new();
+    let mut all = Vec::with_capacity(64);
+    let memory = all.as_ptr();
+    for numbers in [[1, 2], [3, 4]] {
+        assert!(poll(pin!(tx.send_all(&mut numbers.into()))).is_ready());
+        let Poll::Ready(Some(mut chunk)) = poll(pin!(rx.recv_chunk(&mut items, 4))) else {
+            panic!("two are there")
+        };
+        let swaps = all.is_empty();
+        chunk.take_all(&mut all);
+        drop(chunk);
+        assert_eq!(items.as_slices().0.as_ptr() == memory, swaps);
+    }
+    assert_eq!(all, [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_chunk_takes_nothing_that_others_were_promised() {
     let (tx, mut a) = bounded(4);
     let mut b = a.clone();
@@ -153,6 +191,15 @@ fn chunks_of_a_channel_by_weight_return_what_their_items_weigh() {
     assert_eq!(all, [3, 4, 9, 2, 50]);
     assert_eq!(poll(sending.as_mut()), Poll::Ready(Ok(())));
     assert_eq!(rx.stats().high_water, 50);
+
+    drop(sending);
+    assert!(poll(pin!(tx.send_all(&mut VecDeque::from([2, 3, 4])))).is_ready());
+    let Poll::Ready(Some(mut chunk)) = poll(pin!(rx.recv_chunk(&mut into, 64))) else {
+        panic!("three are there")
+    };
+    chunk.take_all(&mut Vec::new());
+    chunk.release_all_but(1);
+    assert_eq!(tx.load(), 4, "the last one's weight");
 }
 
 #[test]

@@ -124,14 +124,14 @@ async fn gather<T: Send + 'static, M: Mark>(
         let room = group.size - group.values.len();
         let mut take = pin!(inlet.take(room));
         let next = poll_fn(|cx| match take.as_mut().poll(cx) {
-            Poll::Ready(chunk) => Poll::Ready(Some(chunk)),
+            Poll::Ready(taken) => Poll::Ready(Some(taken)),
             Poll::Pending => group.poll_old(cx).map(|()| None),
         });
         let mut ended = false;
         match watch.wait(What::Starved, next).await {
-            Some(Some(chunk)) => {
-                slot.taken.add(chunk.len() as u64);
-                chunk.for_each(|item| group.push(item));
+            Some(Some(taken)) => {
+                slot.taken.add(taken.items.len() as u64);
+                taken.items.for_each(|item| group.push(item));
             }
             Some(None) => ended = true,
             None => done.put(group.take(), &mut place.tally()),

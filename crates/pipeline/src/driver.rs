@@ -3,17 +3,16 @@
 
 use crate::{
     crew::Control,
-    inlet::Inlet,
+    inlet::{Inlet, Taken},
     item::{Item, Mark},
     join::beside,
     outlet::{Done, Outlet},
-    pace::{Pace, most},
+    pace::{BYTES, Pace, most},
     reorder::Reorder,
     shape::Yield,
     stats::{Place, Slot, Stopwatch, What},
     work::{Fatal, Start, Work},
 };
-use plimsoll_channel::Chunk;
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
@@ -26,6 +25,10 @@ use tokio::task::yield_now;
 
 /// A worker that always finds something to do lets others run so often.
 const YIELD_AFTER: Duration = Duration::from_micros(200);
+
+/// Results of up to so many bytes are put behind the others two at a time: a vector
+/// that grows by one has to wait each time until its length has been stored.
+const SMALL: usize = 64;
 
 /// Everything that one worker has.
 pub(crate) struct Worker<T, M: Mark, W: Work<T, M>> {
@@ -54,22 +57,23 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
         // No more results at once than the next queue can take.
         let room = self.outlet.room().min(most::<Item<T, M>>());
         while !self.control.is_cut() {
-            let max = pace.share(self.control.workers, || self.inlet.len()).min(room);
-            let Some(mut chunk) = watch.wait(What::Starved, self.inlet.take(max)).await else {
+            let max =
+                pace.share(self.control.workers, || self.inlet.len()).min(self.outlet.next(room));
+            let Some(mut taken) = watch.wait(What::Starved, self.inlet.take(max)).await else {
                 unfinished.0 = None;
                 return;
             };
-            let size = chunk.len();
+            let size = taken.items.len();
             slot.taken.add(size as u64);
             let began = watch.at();
             let mut waited = false;
-            done.at = chunk.first();
+            done.at = taken.first();
             loop {
                 let mut call = pin!(None);
                 let rush = |cx: &mut Context<'_>| {
                     let (work, slot) = (&*self.work, call.as_mut());
                     let finish = |rest| work.finish(rest, &place);
-                    Poll::Ready(rush(cx, work, &mut chunk, &mut done, slot, finish, &place))
+                    Poll::Ready(rush(cx, work, &mut taken, &mut done, slot, finish, &place))
                 };
                 let step = poll_fn(rush).await;
                 let result = match step {
@@ -77,7 +81,7 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
                     Rush::Ready(result) => self.control.told(result),
                     Rush::Pending => {
                         waited = true;
-                        chunk.release();
+                        taken.release();
                         let call = pin!(poll_fn(|cx| match call.as_mut().as_pin_mut() {
                             Some(call) => call.poll(cx),
                             None => unreachable!("it is pending"),
@@ -118,6 +122,7 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
                             if !is_full && !self.outlet.is_next(&done) {
                                 continue; // rather than wait for others in the middle
                             }
+                            watch.carried += done.bytes();
                             let hand_over = self.outlet.hand_over(&mut done, &place);
                             if watch.wait(What::Blocked, hand_over).await.is_err() {
                                 return;
@@ -135,9 +140,10 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
                 }
                 done.items += 1;
             }
-            drop(chunk);
+            drop(taken);
             let now = watch.lap(What::Busy);
             pace.took(size, now.since(began), waited);
+            watch.carried += done.bytes();
             if watch.wait(What::Blocked, self.outlet.hand_over(&mut done, &place)).await.is_err() {
                 return;
             }
@@ -162,7 +168,7 @@ enum Rush<I, M> {
 fn rush<T, M, W, F>(
     cx: &mut Context<'_>,
     work: &W,
-    chunk: &mut Chunk<'_, Item<T, M>>,
+    taken: &mut Taken<'_, Item<T, M>>,
     done: &mut Done<W::Out, W::OutMark>,
     mut call: Pin<&mut Option<F>>,
     finish: impl Fn(W::Rest) -> F,
@@ -174,14 +180,43 @@ where
     F: Future<Output = Result<Yield<W::Outs, M>, Fatal>>,
 {
     let mut tally = place.tally();
-    for item in chunk {
-        let result = match work.start(item, place) {
-            Start::Done(done) => Ok(done),
-            Start::Rest(rest) => {
+    let before = taken.items.len();
+    // The one result of the next item; or, if it is not that simple, how it began.
+    let mut next = || {
+        let Some(item) = taken.items.next() else { return Err(None) };
+        match work.start(item, place) {
+            Start::Done(Yield::Outs(mut outs)) if matches!(outs.size_hint(), (1, Some(1))) => {
+                outs.next().ok_or(None)
+            }
+            start => Err(Some(start)),
+        }
+    };
+    let rush = loop {
+        let start = loop {
+            let one = match next() {
+                Ok(one) => one,
+                Err(start) => break start,
+            };
+            if size_of::<Item<W::Out, W::OutMark>>() > SMALL {
+                done.put(one, &mut tally);
+                continue;
+            }
+            match next() {
+                Ok(two) => done.put_two([one, two], &mut tally),
+                Err(start) => {
+                    done.put(one, &mut tally);
+                    break start;
+                }
+            }
+        };
+        let result = match start {
+            None => break Rush::Empty,
+            Some(Start::Done(done)) => Ok(done),
+            Some(Start::Rest(rest)) => {
                 call.set(Some(finish(rest)));
-                let Some(later) = call.as_mut().as_pin_mut() else { return Rush::Pending };
+                let Some(later) = call.as_mut().as_pin_mut() else { break Rush::Pending };
                 match later.poll(cx) {
-                    Poll::Pending => return Rush::Pending,
+                    Poll::Pending => break Rush::Pending,
                     Poll::Ready(result) => {
                         call.set(None);
                         result
@@ -196,19 +231,21 @@ where
                 }
             }
             Ok(Yield::Ended(fate, mark)) => mark.end(fate, &mut tally),
-            other => return Rush::Ready(other),
+            other => break Rush::Ready(other),
         }
-        done.items += 1;
-    }
-    Rush::Empty
+    };
+    // The last, unless it is finished, is the caller's to count.
+    let gone = before - taken.items.len() - usize::from(!matches!(rush, Rush::Empty));
+    done.items += gone as u64;
+    rush
 }
 
-/// Lets others run, if that was long ago.
+/// Lets others run, if that was long or many bytes ago.
 #[inline]
 pub(crate) async fn breathe(watch: &mut Stopwatch<'_>) {
-    if watch.at().since(watch.rested) > YIELD_AFTER {
+    if watch.at().since(watch.rested) > YIELD_AFTER || watch.carried >= BYTES {
         yield_now().await;
-        watch.rested = watch.at();
+        watch.rest();
     }
 }
 

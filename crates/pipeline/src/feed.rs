@@ -12,7 +12,6 @@ use crate::{
 use futures_core::Stream;
 use plimsoll_channel::Receiver;
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -31,7 +30,7 @@ pub trait Feed: Send + 'static {
         &mut self,
         cx: &mut Context<'_>,
         max: usize,
-        into: &mut VecDeque<Item<Self::Item, Self::Mark>>,
+        into: &mut Vec<Item<Self::Item, Self::Mark>>,
     ) -> Poll<bool>;
 
     /// Nothing new is wanted. Whether there is still something old.
@@ -53,15 +52,11 @@ impl<I: Iterator<Item: Send + 'static> + Send + 'static> Feed for FromIter<I> {
         &mut self,
         _: &mut Context<'_>,
         max: usize,
-        into: &mut VecDeque<Item<I::Item, ()>>,
+        into: &mut Vec<Item<I::Item, ()>>,
     ) -> Poll<bool> {
-        for _ in 0..max {
-            match self.0.next() {
-                Some(value) => into.push_back(Item { value, mark: () }),
-                None => return Poll::Ready(false),
-            }
-        }
-        Poll::Ready(true)
+        let before = into.len();
+        into.extend(self.0.by_ref().take(max).map(|value| Item { value, mark: () }));
+        Poll::Ready(into.len() - before == max)
     }
 }
 
@@ -77,9 +72,9 @@ impl<S: Stream<Item: Send + 'static> + Send + 'static> Feed for FromStream<S> {
         &mut self,
         cx: &mut Context<'_>,
         max: usize,
-        into: &mut VecDeque<Item<S::Item, ()>>,
+        into: &mut Vec<Item<S::Item, ()>>,
     ) -> Poll<bool> {
-        poll_stream(self.0.as_mut(), cx, max, |value| into.push_back(Item { value, mark: () }))
+        poll_stream(self.0.as_mut(), cx, max, |value| into.push(Item { value, mark: () }))
     }
 }
 
@@ -100,10 +95,10 @@ where
         &mut self,
         cx: &mut Context<'_>,
         max: usize,
-        into: &mut VecDeque<Item<T, Acked<A>>>,
+        into: &mut Vec<Item<T, Acked<A>>>,
     ) -> Poll<bool> {
         poll_stream(self.0.as_mut(), cx, max, |(value, ack)| {
-            into.push_back(Item { value, mark: Acked(ack) });
+            into.push(Item { value, mark: Acked(ack) });
         })
     }
 }
@@ -137,10 +132,10 @@ impl<T: Send + 'static> Feed for FromChannel<T> {
         &mut self,
         cx: &mut Context<'_>,
         max: usize,
-        into: &mut VecDeque<Item<T, ()>>,
+        into: &mut Vec<Item<T, ()>>,
     ) -> Poll<bool> {
         poll_stream(Pin::new(&mut self.0), cx, max, |value| {
-            into.push_back(Item { value, mark: () });
+            into.push(Item { value, mark: () });
         })
     }
 
@@ -154,7 +149,7 @@ impl<T: Send + 'static> Feed for FromChannel<T> {
 /// What a source gave. It is counted in any case: if the source panics, what it
 /// gave before was read, and is dropped.
 struct Taken<'a, T> {
-    items: VecDeque<T>,
+    items: Vec<T>,
     place: &'a Place<'a>,
 }
 
@@ -183,7 +178,7 @@ pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>,
     // No more than the queue can take at once: it takes a whole deque as it is.
     let room = outlet.room();
     let mut done = outlet.done();
-    let mut taken = Taken { items: VecDeque::new(), place: &place };
+    let mut taken = Taken { items: Vec::new(), place: &place };
     let mut stopped = pin!(registry.stopped.cancelled());
     let mut stopping = false;
     // Listens at all times, also while there is no room for what was taken.
@@ -204,7 +199,7 @@ pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>,
                         return Poll::Ready(false);
                     }
                 }
-                let poll = feed.poll_feed(cx, pace.size().min(room), &mut taken.items);
+                let poll = feed.poll_feed(cx, pace.size().min(outlet.next(room)), &mut taken.items);
                 if poll.is_ready() || std::mem::replace(&mut waited, true) {
                     return poll;
                 }
@@ -215,6 +210,7 @@ pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>,
         done.put_all(&mut taken.items, &mut place.tally());
         let now = watch.lap(What::Busy);
         pace.took(items, now.since(began), waited);
+        watch.carried += done.bytes();
         let mut hand_over = pin!(outlet.hand_over(&mut done, &place));
         let handing_over = poll_fn(|cx| {
             let poll = hand_over.as_mut().poll(cx);

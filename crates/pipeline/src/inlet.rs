@@ -3,30 +3,50 @@
 use crate::{item::Item, stats::Meter};
 use plimsoll_channel::{Chunk, Receiver};
 use plimsoll_core::Load;
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, vec::Drain};
 
 /// The way into a worker.
 pub(crate) struct Inlet<T, M> {
     rx: Receiver<Item<T, M>>,
-    items: VecDeque<Item<T, M>>,
+    chunk: VecDeque<Item<T, M>>,
+    items: Vec<Item<T, M>>,
     meter: Arc<Meter>,
 }
 
 impl<T: Send, M: Send> Inlet<T, M> {
     pub(crate) fn new(rx: Receiver<Item<T, M>>, meter: Arc<Meter>) -> Self {
-        Self { rx, items: VecDeque::new(), meter }
+        Self { rx, chunk: VecDeque::new(), items: Vec::new(), meter }
     }
 
     /// Up to `max` items, as soon as there is one; `None` when none will come.
     #[inline]
-    pub(crate) async fn take(&mut self, max: usize) -> Option<Chunk<'_, Item<T, M>>> {
-        self.rx.recv_chunk(&mut self.items, max).await
+    pub(crate) async fn take(&mut self, max: usize) -> Option<Taken<'_, Item<T, M>>> {
+        let mut chunk = self.rx.recv_chunk(&mut self.chunk, max).await?;
+        chunk.take_all(&mut self.items);
+        Some(Taken { items: self.items.drain(..), chunk })
     }
 
     /// How many wait, or a little less or more.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.rx.load()
+    }
+}
+
+/// Items taken together, and their room, which comes back at the end.
+pub(crate) struct Taken<'a, T> {
+    pub(crate) items: Drain<'a, T>,
+    chunk: Chunk<'a, T>,
+}
+
+impl<T> Taken<'_, T> {
+    pub(crate) fn first(&self) -> u64 {
+        self.chunk.first()
+    }
+
+    /// The room of what has been yielded comes back now.
+    pub(crate) fn release(&mut self) {
+        self.chunk.release_all_but(self.items.len());
     }
 }
 

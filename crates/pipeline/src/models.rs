@@ -7,10 +7,7 @@ use crate::{
     stats::Ledger,
 };
 use loom::{future::block_on, model, thread};
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 /// What went down the line, in a std lock: it is no part of the model.
 type Passed = Arc<Mutex<Vec<u32>>>;
@@ -18,7 +15,7 @@ type Passed = Arc<Mutex<Vec<u32>>>;
 /// Brings the results of one chunk as a worker does, and passes on what it is
 /// told to. Whether the order still holds.
 fn bring(order: &Reorder<u32>, passed: &Passed, at: u64, items: u64, results: &[u32]) -> bool {
-    let mut results: VecDeque<_> = results.iter().copied().collect();
+    let mut results = results.to_vec();
     match block_on(order.turn(at, items, &mut results)) {
         Turn::Left => return true,
         Turn::Broken => return false,

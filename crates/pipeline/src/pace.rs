@@ -5,9 +5,9 @@ use std::time::Duration;
 /// The most items in a chunk. A whole queue costs least, because its memory
 /// changes hands as it is.
 pub(crate) const CHUNK: usize = 1024;
-/// The most bytes in one: more than a processor's cache has room for is slower
-/// than two chunks.
-const BYTES: usize = 256 * 1024;
+/// The most bytes in one, and that a worker hands over before it lets others run:
+/// more than a processor's cache has room for is slower than two chunks.
+pub(crate) const BYTES: usize = 256 * 1024;
 
 /// The most items of this type in a chunk.
 pub(crate) const fn most<T>() -> usize {

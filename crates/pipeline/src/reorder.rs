@@ -2,7 +2,7 @@
 
 use crate::sync::{Mutex, MutexGuard};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     future::poll_fn,
     mem,
     sync::PoisonError,
@@ -29,7 +29,7 @@ struct State<T> {
     /// The number that is next.
     next: u64,
     /// By their number: how many items a chunk had, and what came of it.
-    left: BTreeMap<u64, (u64, VecDeque<T>)>,
+    left: BTreeMap<u64, (u64, Vec<T>)>,
     /// Results in there, one at least for each chunk.
     held: usize,
     /// A worker is gone, and its number will never come.
@@ -64,7 +64,7 @@ impl<T> Reorder<T> {
     /// Brings the results of `items` items from number `at` on. Where there are
     /// none of the items' last results yet (`items` is 0), waits until they are
     /// next.
-    pub(crate) async fn turn(&self, at: u64, items: u64, results: &mut VecDeque<T>) -> Turn {
+    pub(crate) async fn turn(&self, at: u64, items: u64, results: &mut Vec<T>) -> Turn {
         poll_fn(|cx| self.poll_turn(cx, at, items, results)).await
     }
 
@@ -73,7 +73,7 @@ impl<T> Reorder<T> {
         cx: &Context<'_>,
         at: u64,
         items: u64,
-        results: &mut VecDeque<T>,
+        results: &mut Vec<T>,
     ) -> Poll<Turn> {
         let mut state = self.state();
         if state.broken {
@@ -95,7 +95,7 @@ impl<T> Reorder<T> {
     /// `items` items, with all that came of them, have been passed on by the one
     /// whose turn it was. The next results, if they are here: the same worker
     /// passes them on, too.
-    pub(crate) fn passed(&self, items: u64) -> Option<(u64, VecDeque<T>)> {
+    pub(crate) fn passed(&self, items: u64) -> Option<(u64, Vec<T>)> {
         let mut state = self.state();
         state.next += items;
         let next = state.next;
@@ -136,7 +136,7 @@ mod tests {
 
     fn bring(order: &Reorder<u8>, at: u64) -> Poll<Turn> {
         let cx = Context::from_waker(noop_waker_ref());
-        order.poll_turn(&cx, at, 1, &mut VecDeque::from([0]))
+        order.poll_turn(&cx, at, 1, &mut vec![0])
     }
 
     #[test]

@@ -77,11 +77,11 @@ pub(crate) async fn route<T: Send + 'static, M: Mark>(
     let mut watch = Stopwatch::start(slot, &**control.registry.clock());
     let mut pace = Pace::new();
     let mut lanes: Vec<_> = outlets.iter().map(Outlet::done).collect();
-    while let Some(chunk) = watch.wait(What::Starved, inlet.take(pace.size())).await {
-        let (size, began) = (chunk.len(), watch.at());
+    while let Some(taken) = watch.wait(What::Starved, inlet.take(pace.size())).await {
+        let (size, began) = (taken.items.len(), watch.at());
         slot.taken.add(size as u64);
         let mut tally = place.tally();
-        for item in chunk {
+        for item in taken.items {
             // The key is the user's code: if it panics, this item is the one that failed.
             let Item { value, mark } = item;
             let hand = place.in_hand(mark);
@@ -92,6 +92,7 @@ pub(crate) async fn route<T: Send + 'static, M: Mark>(
         let now = watch.lap(What::Busy);
         pace.took(size, now.since(began), false);
         for (outlet, done) in outlets.iter().zip(&mut lanes) {
+            watch.carried += done.bytes();
             if watch.wait(What::Blocked, outlet.hand_over(done, &place)).await.is_err() {
                 return;
             }

@@ -205,3 +205,16 @@ async fn a_progress_bar_follows_the_items_that_have_ended() {
     running.await.unwrap().unwrap();
     assert_eq!((bar.position(), bar.is_finished()), (10, true));
 }
+
+#[tokio::test]
+async fn large_items_are_taken_on_while_they_are_in_the_cache() {
+    let report = Pipeline::from_iter((0..10_000).map(|n| [n; 256]))
+        .buffer(4_096)
+        .sink_sync("write", |_: [u32; 256]| Good::Ok(()))
+        .run(token())
+        .await
+        .unwrap();
+    assert_eq!(report.written, 10_000);
+    let most = report.stage("write").unwrap().high_water;
+    assert!(most <= 512, "{most} KiB lay in the queue, though it could have been empty");
+}

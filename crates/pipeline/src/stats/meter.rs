@@ -160,17 +160,24 @@ pub(crate) struct Stopwatch<'a> {
     at: Tick,
     /// When it last waited for something, or let others run.
     pub(crate) rested: Tick,
+    /// The bytes that it has handed over since.
+    pub(crate) carried: usize,
 }
 
 impl<'a> Stopwatch<'a> {
     pub(crate) fn start(slot: &'a Slot, clock: &'a dyn Clock) -> Self {
         let at = clock.now();
         slot.enter(What::Busy, at);
-        Self { slot, clock, at, rested: at }
+        Self { slot, clock, at, rested: at, carried: 0 }
     }
 
     pub(crate) fn at(&self) -> Tick {
         self.at
+    }
+
+    /// Others have run.
+    pub(crate) fn rest(&mut self) {
+        (self.rested, self.carried) = (self.at, 0);
     }
 
     /// What has been going on since the last reading was this.
@@ -202,7 +209,8 @@ impl<'a> Stopwatch<'a> {
         })
         .await;
         if waited {
-            self.rested = self.lap(what);
+            self.lap(what);
+            self.rest();
         }
         output
     }
