@@ -18,6 +18,18 @@ pub(crate) enum Patience {
     UntilDeadline,
 }
 
+impl Patience {
+    pub(crate) fn at_most(time: Duration) -> Self {
+        if time.is_zero() { Self::Never } else { Self::AtMost(time) }
+    }
+}
+
+/// A weight as places count it. More than there can be stays more.
+#[inline]
+pub(crate) fn places(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
 /// The word of the places on a cache line of its own.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -55,20 +67,8 @@ impl<K: Clock, O: Order> Entrance<K, O> {
 
     /// Takes `n` places, waiting for them, and makes a ticket of them. Cancel
     /// safe: dropped, it takes none.
-    #[inline]
-    pub(crate) fn take<T>(
-        &self,
-        n: u32,
-        ticket: impl Fn(&K) -> T + Send,
-    ) -> impl Future<Output = Result<T, Rejected>> + Send
-    where
-        O: Order<About = ()>,
-    {
-        self.take_as(n, (), None, ticket)
-    }
-
-    /// [`take`](Self::take) by somebody of whom the order must know, and by a
-    /// deadline of its own.
+    ///
+    /// `about` is what the order must know, `deadline` one beside the task's.
     #[inline]
     pub(crate) fn take_as<T>(
         &self,

@@ -2,11 +2,10 @@
 
 use crate::{
     ConcurrencyLimit,
-    discipline::{ByDeadline, ByPriority, Discipline, Fifo},
+    discipline::{ByDeadline, ByPriority, Discipline},
+    entrance::places,
 };
-use plimsoll_core::{
-    Admit, Clock, Deadline, Gate, Load, Outcome, Priority, Reason, Rejected, Weigh,
-};
+use plimsoll_core::{Admit, Clock, Deadline, Gate, Load, Outcome, Priority, Rejected, Weigh};
 use plimsoll_wait::Order;
 use std::cmp::Reverse;
 
@@ -23,6 +22,27 @@ impl<D: Discipline, K: Clock> Gate for ConcurrencyLimit<D, K> {
     }
 }
 
+impl<D: Discipline, K: Clock> ConcurrencyLimit<D, K> {
+    #[inline]
+    fn try_places(&self, n: u64) -> Result<LimitTicket, Rejected> {
+        let n = places(n);
+        self.entrance.try_take(n).map(|()| LimitTicket(n))
+    }
+
+    /// Waits for places, and makes something of the ticket.
+    #[inline]
+    fn places_as<'a, T: 'a>(
+        &'a self,
+        n: u64,
+        about: <D::Order<K> as Order>::About,
+        deadline: Option<Deadline>,
+        make: impl Fn(LimitTicket) -> T + Send + 'a,
+    ) -> impl Future<Output = Result<T, Rejected>> + Send + 'a {
+        let n = places(n);
+        self.entrance.take_as(n, about, deadline, move |_| make(LimitTicket(n)))
+    }
+}
+
 /// Of disciplines that need know nothing of the work.
 impl<C: ?Sized, D, K: Clock> Admit<C> for ConcurrencyLimit<D, K>
 where
@@ -30,7 +50,7 @@ where
 {
     #[inline]
     fn try_enter(&self, _: &C) -> Result<LimitTicket, Rejected> {
-        self.entrance.try_take(1).map(|()| LimitTicket(1))
+        self.try_places(1)
     }
 
     #[inline]
@@ -55,21 +75,26 @@ where
         T: 'a,
         F: Fn(LimitTicket) -> T + Send + 'a,
     {
-        self.entrance.take(1, move |_| make(LimitTicket(1)))
+        self.places_as(1, (), None, make)
     }
 }
 
 /// In places. A weight of 0 always passes.
-impl<K: Clock> Weigh for ConcurrencyLimit<Fifo, K> {
+///
+/// Whoever is next by the discipline and does not fit yet is waited for: nobody
+/// smaller passes, so that places come together for it.
+impl<D, K: Clock> Weigh for ConcurrencyLimit<D, K>
+where
+    D: Discipline<Order<K>: Order<About = ()>>,
+{
     #[inline]
     fn try_enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
-        let n = weight(self, n)?;
-        self.entrance.try_take(n).map(|()| LimitTicket(n))
+        self.try_places(n)
     }
 
-    async fn enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
-        let n = weight(self, n)?;
-        self.entrance.take(n, move |_| LimitTicket(n)).await
+    #[inline]
+    fn enter_n(&self, n: u64) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + '_ {
+        self.places_as(n, (), None, |ticket| ticket)
     }
 }
 
@@ -88,40 +113,62 @@ impl<D: Discipline, K: Clock> Load for ConcurrencyLimit<D, K> {
 impl<K: Clock> Admit<Priority> for ConcurrencyLimit<ByPriority, K> {
     #[inline]
     fn try_enter(&self, _: &Priority) -> Result<LimitTicket, Rejected> {
-        self.entrance.try_take(1).map(|()| LimitTicket(1))
+        self.try_places(1)
     }
 
-    #[inline]
     fn enter<'a>(
         &'a self,
-        priority: &'a Priority,
+        &priority: &'a Priority,
     ) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + 'a {
-        self.entrance.take_as(1, Reverse(*priority), None, |_| LimitTicket(1))
+        self.places_as(1, Reverse(priority), None, |ticket| ticket)
+    }
+}
+
+/// What it is told is a priority, and how many places it takes.
+impl<K: Clock> Admit<(Priority, u64)> for ConcurrencyLimit<ByPriority, K> {
+    #[inline]
+    fn try_enter(&self, &(_, n): &(Priority, u64)) -> Result<LimitTicket, Rejected> {
+        self.try_places(n)
+    }
+
+    fn enter<'a>(
+        &'a self,
+        &(priority, n): &'a (Priority, u64),
+    ) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + 'a {
+        self.places_as(n, Reverse(priority), None, |ticket| ticket)
     }
 }
 
 /// What it is told is a deadline; the task's own counts too.
 impl<K: Clock> Admit<Deadline> for ConcurrencyLimit<ByDeadline, K> {
     #[inline]
-    fn try_enter(&self, deadline: &Deadline) -> Result<LimitTicket, Rejected> {
+    fn try_enter(&self, &deadline: &Deadline) -> Result<LimitTicket, Rejected> {
+        self.try_enter(&(deadline, 1))
+    }
+
+    fn enter<'a>(
+        &'a self,
+        &deadline: &'a Deadline,
+    ) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + 'a {
+        self.places_as(1, deadline, Some(deadline), |ticket| ticket)
+    }
+}
+
+/// What it is told is a deadline, and how many places it takes.
+impl<K: Clock> Admit<(Deadline, u64)> for ConcurrencyLimit<ByDeadline, K> {
+    #[inline]
+    fn try_enter(&self, &(deadline, n): &(Deadline, u64)) -> Result<LimitTicket, Rejected> {
         let latest = deadline.minus(self.entrance.work_takes.unwrap_or_default());
         if latest.expired_on(&self.entrance.clock) {
             return Err(self.entrance.late());
         }
-        self.entrance.try_take(1).map(|()| LimitTicket(1))
+        self.try_places(n)
     }
 
-    #[inline]
     fn enter<'a>(
         &'a self,
-        deadline: &'a Deadline,
+        &(deadline, n): &'a (Deadline, u64),
     ) -> impl Future<Output = Result<LimitTicket, Rejected>> + Send + 'a {
-        self.entrance.take_as(1, *deadline, Some(*deadline), |_| LimitTicket(1))
+        self.places_as(n, deadline, Some(deadline), |ticket| ticket)
     }
-}
-
-/// A weight as places count; what does not fit a `u32` never passes.
-#[inline]
-fn weight<K: Clock>(limit: &ConcurrencyLimit<Fifo, K>, n: u64) -> Result<u32, Rejected> {
-    u32::try_from(n).map_err(|_| Rejected::new(Reason::Concurrency, limit.entrance.name))
 }

@@ -249,7 +249,7 @@ impl<D: Discipline, K: Clock> ConcurrencyLimit<D, K> {
     /// The runtime's timers keep a millisecond.
     #[must_use]
     pub fn wait_at_most(self, time: Duration) -> Self {
-        let patience = if time.is_zero() { Patience::Never } else { Patience::AtMost(time) };
+        let patience = Patience::at_most(time);
         Self { entrance: Entrance { patience, ..self.entrance }, ..self }
     }
 

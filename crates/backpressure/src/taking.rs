@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::time::{Sleep, sleep};
 
-/// The future of [`Entrance::take`].
+/// The future of [`Entrance::take_as`].
 pub(crate) struct Taking<'a, K: Clock, O: Order, F> {
     entrance: &'a Entrance<K, O>,
     n: u32,

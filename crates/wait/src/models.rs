@@ -151,7 +151,7 @@ impl Order for Newest {
 
     fn key(&mut self, (): ()) {}
 
-    fn next(&mut self, line: &Line<Waiter<()>>) -> Option<Next> {
+    fn next(&mut self, line: &Line<Waiter<()>>, _: u32) -> Option<Next> {
         if std::mem::take(&mut self.refuses) {
             return line.front().map(Next::Refuse);
         }

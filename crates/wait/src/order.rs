@@ -15,9 +15,9 @@ pub trait Order: Send {
     /// What to keep with somebody who is about to join.
     fn key(&mut self, about: Self::About) -> Self::Key;
 
-    /// Who is next, if anybody waits. It may be asked again before that one is
-    /// served: places may be too few for it.
-    fn next(&mut self, line: &Line<Waiter<Self::Key>>) -> Option<Next>;
+    /// Who is next, if anybody waits, while so many places are `free`. Whoever
+    /// waits for more is not served yet, and it is asked again when more are.
+    fn next(&mut self, line: &Line<Waiter<Self::Key>>, free: u32) -> Option<Next>;
 
     /// Who is refused to make room for somebody with this key when the line is
     /// full. `None` refuses the newcomer, as by default.
@@ -35,7 +35,7 @@ pub trait Order: Send {
 /// What becomes of the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It is given its places, if they are free.
+    /// It is given its places, once they are free.
     Serve(Spot),
     /// It is refused, and the one after it is next.
     Refuse(Spot),
@@ -52,7 +52,7 @@ impl Order for Arrival {
     fn key(&mut self, (): ()) {}
 
     #[inline]
-    fn next(&mut self, line: &Line<Waiter<()>>) -> Option<Next> {
+    fn next(&mut self, line: &Line<Waiter<()>>, _: u32) -> Option<Next> {
         line.front().map(Next::Serve)
     }
 }

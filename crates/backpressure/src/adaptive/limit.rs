@@ -9,8 +9,10 @@ use super::{
     vegas::Vegas,
     windows::{Ended, Windows},
 };
-use crate::entrance::Entrance;
-use plimsoll_core::{Admit, Clock, ConfigError, DefaultClock, Gate, Load, Outcome, Rejected, Tick};
+use crate::entrance::{Entrance, places};
+use plimsoll_core::{
+    Admit, Clock, ConfigError, DefaultClock, Gate, Load, Outcome, Rejected, Tick, Weigh,
+};
 use std::{fmt, time::Duration};
 
 /// A concurrency limit that finds itself, from how long work takes and how it
@@ -57,6 +59,18 @@ use std::{fmt, time::Duration};
 /// They are called `adaptive limit`; reasons are those of a
 /// [`ConcurrencyLimit`](crate::ConcurrencyLimit#refusals).
 ///
+/// # Weights
+///
+/// [`weighted`](plimsoll_core::GateExt::weighted) work takes several places at
+/// once, and the limit is one of places. Its latency is one sample like any other,
+/// so weights are for work that needs more of what is behind the limit, and not
+/// for work that merely takes longer.
+///
+/// What weighs more than the limit of the moment is refused, and does not wait
+/// for it to rise. Begin the [`range`](Self::range) at the heaviest weight, and it
+/// is never refused for that; by [`probing`](Self::probing) it is all the same
+/// while the limit is 3.
+///
 /// # What does not belong in it
 ///
 /// Streams that stay open for hours, health checks that cost nothing: let them
@@ -88,10 +102,13 @@ pub struct AdaptiveLimit<K: Clock = DefaultClock> {
     pub(super) windows: Windows,
 }
 
-/// What a permit of an [`AdaptiveLimit`] holds: a place, and since when. Plain
-/// data.
+/// What a permit of an [`AdaptiveLimit`] holds: so many places, and since when.
+/// Plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AdaptiveTicket(Tick);
+pub struct AdaptiveTicket {
+    started: Tick,
+    places: u32,
+}
 
 impl AdaptiveLimit {
     /// Keeps latency near `target`: over 1.1 times as much, and the limit goes
@@ -208,23 +225,37 @@ impl<K: Clock> Gate for AdaptiveLimit<K> {
 
     #[inline]
     fn leave(&self, ticket: AdaptiveTicket, outcome: Outcome) {
-        let in_flight = self.entrance.places.give_back(1);
+        let in_flight = self.entrance.places.give_back(ticket.places);
         let succeeded = match outcome {
             Outcome::Success => true,
             Outcome::Failure => false,
             Outcome::Ignored | Outcome::Unused => return,
         };
         let now = self.entrance.clock.now();
-        let ended = Ended { started: ticket.0, now, in_flight, succeeded };
+        let ended = Ended { started: ticket.started, now, in_flight, succeeded };
         self.windows.count(&ended, |limit| self.entrance.places.resize(limit));
+    }
+}
+
+impl<K: Clock> AdaptiveLimit<K> {
+    /// Waits for places, and makes something of the ticket.
+    #[inline]
+    fn places_as<'a, T: 'a>(
+        &'a self,
+        n: u64,
+        make: impl Fn(AdaptiveTicket) -> T + Send + 'a,
+    ) -> impl Future<Output = Result<T, Rejected>> + Send + 'a {
+        let places = places(n);
+        // The latency begins when it has its place, not when it began to wait.
+        let ticket = move |clock: &K| make(AdaptiveTicket { started: clock.now(), places });
+        self.entrance.take_as(places, (), None, ticket)
     }
 }
 
 impl<C: ?Sized, K: Clock> Admit<C> for AdaptiveLimit<K> {
     #[inline]
     fn try_enter(&self, _: &C) -> Result<AdaptiveTicket, Rejected> {
-        self.entrance.try_take(1)?;
-        Ok(AdaptiveTicket(self.entrance.clock.now()))
+        self.try_enter_n(1)
     }
 
     #[inline]
@@ -249,8 +280,25 @@ impl<C: ?Sized, K: Clock> Admit<C> for AdaptiveLimit<K> {
         T: 'a,
         F: Fn(AdaptiveTicket) -> T + Send + 'a,
     {
-        // The latency begins when it has its place, not when it began to wait.
-        self.entrance.take(1, move |clock| make(AdaptiveTicket(clock.now())))
+        self.places_as(1, make)
+    }
+}
+
+/// In places. A weight of 0 always passes.
+impl<K: Clock> Weigh for AdaptiveLimit<K> {
+    #[inline]
+    fn try_enter_n(&self, n: u64) -> Result<AdaptiveTicket, Rejected> {
+        let places = places(n);
+        self.entrance.try_take(places)?;
+        Ok(AdaptiveTicket { started: self.entrance.clock.now(), places })
+    }
+
+    #[inline]
+    fn enter_n(
+        &self,
+        n: u64,
+    ) -> impl Future<Output = Result<AdaptiveTicket, Rejected>> + Send + '_ {
+        self.places_as(n, |ticket| ticket)
     }
 }
 

@@ -291,9 +291,8 @@ impl<K: Clock> AdaptiveLimit<K> {
     /// The wait is no part of the latency. Zero lets nothing wait.
     #[must_use]
     pub fn wait_at_most(mut self, time: Duration) -> Self {
-        let patience = if time.is_zero() { Patience::Never } else { Patience::AtMost(time) };
-        self.settings.patience = patience;
-        self.entrance.patience = patience;
+        self.settings.patience = Patience::at_most(time);
+        self.entrance.patience = self.settings.patience;
         self
     }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 ///
 /// It tells a line that is a burst from one that stands: not by its length, but by
 /// whether even the shortest wait is too long. The last one in a line is never
-/// refused, so that at least somebody is served.
+/// refused, so that at least somebody is served. Weights change nothing in this:
+/// the law goes by waits, and counts those who wait, not their places.
 ///
 /// Source: K. Nichols and V. Jacobson, "Controlling Queue Delay", ACM Queue 10(5),
 /// 2012; RFC 8289.
@@ -58,10 +59,16 @@ impl<K: Clock> Order for Shedding<K> {
         }
     }
 
-    fn next(&mut self, line: &Line<Waiter<Tick>>) -> Option<Next> {
+    fn next(&mut self, line: &Line<Waiter<Tick>>, free: u32) -> Option<Next> {
         let front = line.front()?;
+        let waiter = line.get(front)?;
+        // The law goes by how long those waited who leave the line. Who does not
+        // fit yet has not waited to the end.
+        if waiter.n() > free {
+            return Some(Next::Serve(front));
+        }
         let now = self.clock.now();
-        let waited = now.since(line.get(front)?.key());
+        let waited = now.since(waiter.key());
         let refuse = self.law.refuses(now, waited, line.len());
         Some(if refuse { Next::Refuse(front) } else { Next::Serve(front) })
     }

@@ -62,7 +62,7 @@ impl<K: Clock> Order for Newest<K> {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
-    fn next(&mut self, line: &Line<Waiter<()>>) -> Option<Next> {
+    fn next(&mut self, line: &Line<Waiter<()>>, _: u32) -> Option<Next> {
         let next = if self.is_overloaded() { line.back() } else { line.front() };
         next.map(Next::Serve)
     }

@@ -6,6 +6,8 @@
 mod codel;
 mod lifo;
 mod ranked;
+#[cfg(all(test, not(plimsoll_loom)))]
+mod reference;
 
 pub use self::{
     codel::CoDel,

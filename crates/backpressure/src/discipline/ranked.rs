@@ -11,6 +11,22 @@ use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 /// A full line refuses its lowest, the newest of them, to make room for somebody
 /// higher. What is low waits for as long as what is higher keeps coming: give it a
 /// patience or a deadline.
+///
+/// Told a priority and a weight, it takes so many places; while they are too few
+/// for whoever is first, nobody lower passes:
+///
+/// ```
+/// use plimsoll_backpressure::ConcurrencyLimit;
+/// use plimsoll_core::{GateExt, Priority};
+///
+/// struct Query { priority: Priority, tables: u64 }
+///
+/// let limit = ConcurrencyLimit::new(10).by_priority().by(|q: &Query| (q.priority, q.tables));
+/// let permit = limit.try_admit_for(&Query { priority: Priority::NORMAL, tables: 4 })?;
+/// assert_eq!(limit.get_ref().in_flight(), 4);
+/// # drop(permit);
+/// # Ok::<(), plimsoll_core::Rejected>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByPriority;
 
@@ -26,7 +42,8 @@ impl Discipline for ByPriority {
 /// [`ConcurrencyLimit::by_deadline`](crate::ConcurrencyLimit::by_deadline).
 ///
 /// As long as all can be served in time, this order does it. A full line refuses
-/// its latest, to make room for somebody earlier.
+/// its latest, to make room for somebody earlier. Told a deadline and a weight, it
+/// takes so many places, as [`ByPriority`] does.
 ///
 /// Source: C. L. Liu and J. W. Layland, "Scheduling Algorithms for
 /// Multiprogramming in a Hard-Real-Time Environment", Journal of the ACM 20(1),
@@ -94,7 +111,7 @@ impl<R: Rank, K: Clock> Order for Ranked<R, K> {
         self.waiting.remove(&key);
     }
 
-    fn next(&mut self, _: &Line<Waiter<(R, u64)>>) -> Option<Next> {
+    fn next(&mut self, _: &Line<Waiter<(R, u64)>>, _: u32) -> Option<Next> {
         let (&(rank, _), &spot) = self.waiting.first_key_value()?;
         let late = rank.is_late(self.clock.now(), self.work_takes);
         Some(if late { Next::Refuse(spot) } else { Next::Serve(spot) })

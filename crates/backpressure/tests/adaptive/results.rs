@@ -2,7 +2,7 @@
 
 use super::{MILLI, SECOND, busy};
 use plimsoll_backpressure::AdaptiveLimit;
-use plimsoll_core::{Clock, GateExt, Load, ManualClock, Outcome, Reason, Tick};
+use plimsoll_core::{Clock, Gate, GateExt, Load, ManualClock, Outcome, Reason, Tick, Weigh};
 use std::{sync::Arc, thread};
 
 /// A limit of 100 that wants work to take 50 ms.
@@ -53,6 +53,31 @@ fn callers_that_went_away_do_not_bring_the_limit_down_or_up() {
             assert_eq!(busy(&limit, &clock, time, outcome), 100);
         }
     }
+}
+
+#[test]
+fn heavy_work_takes_its_weight_and_binds_the_limit_by_it() {
+    let (limit, clock) = aimd();
+    for _ in 0..=50 {
+        let tickets: Vec<_> = std::iter::from_fn(|| limit.try_enter_n(30).ok()).collect();
+        assert_eq!(limit.in_flight() as usize, tickets.len() * 30);
+        clock.advance(MILLI * 20);
+        tickets.into_iter().for_each(|ticket| limit.leave(ticket, Outcome::Success));
+    }
+    assert_eq!((limit.in_flight(), limit.limit()), (0, 110), "90 of 100 were in use");
+    assert!(limit.try_enter_n(111).is_err() && limit.try_enter_n(u64::MAX).is_err());
+}
+
+#[test]
+fn what_a_range_begins_with_is_never_too_heavy() {
+    let clock = ManualClock::new();
+    let limit = AdaptiveLimit::aimd(MILLI * 50).range(8..=100).clock(clock.clone());
+    for _ in 0..100 {
+        busy(&limit, &clock, MILLI * 500, Outcome::Success);
+    }
+    assert_eq!(limit.limit(), 8);
+    assert!(limit.try_enter_n(9).is_err());
+    assert!(limit.try_enter_n(8).is_ok());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{MILLI, SECOND};
 use plimsoll_backpressure::AdaptiveLimit;
-use plimsoll_core::{ConfigError, testing::Conformance};
+use plimsoll_core::{ConfigError, GateExt, testing::Conformance};
 use std::time::Duration;
 
 fn says(error: Result<AdaptiveLimit, ConfigError>) -> String {
@@ -73,7 +73,7 @@ fn the_limit_starts_at_20_or_at_the_end_of_the_range_that_is_nearer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn adaptive_limits_conform() {
+async fn adaptive_limits_conform_with_weights_and_without() {
     let kinds: [fn() -> AdaptiveLimit; 4] = [
         || AdaptiveLimit::aimd(MILLI * 50),
         AdaptiveLimit::vegas,
@@ -92,5 +92,15 @@ async fn adaptive_limits_conform() {
         .holds()
         .waits()
         .check();
+        if capacity == 7 {
+            Conformance::new("adaptive limit", |clock| {
+                let limit = kind().start_at(21).wait_at_most(MILLI * 100).clock(clock);
+                limit.weighted(|&n: &u64| n)
+            })
+            .capacity(capacity)
+            .holds()
+            .waits()
+            .check_for(&3);
+        }
     }
 }

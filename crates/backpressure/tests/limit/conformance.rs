@@ -1,8 +1,8 @@
 //! The concurrency limit is held to what every gate promises.
 
 use super::MILLI;
-use plimsoll_backpressure::ConcurrencyLimit;
-use plimsoll_core::{Deadline, GateExt, Priority, Tick, testing::Conformance};
+use plimsoll_backpressure::{ConcurrencyLimit, Fifo};
+use plimsoll_core::{Deadline, GateExt, ManualClock, Priority, Tick, testing::Conformance};
 use std::time::Duration;
 
 const NAME: &str = "concurrency limit";
@@ -82,4 +82,32 @@ async fn every_discipline_conforms() {
         .holds()
         .waits()
         .check_for(&Deadline::at(Tick::MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_discipline_conforms_with_weights() {
+    fn nine(clock: ManualClock) -> ConcurrencyLimit<Fifo, ManualClock> {
+        ConcurrencyLimit::new(9).clock(clock)
+    }
+    let weight = |&n: &u64| n;
+    Conformance::new(NAME, move |clock| nine(clock).lifo(MILLI).weighted(weight))
+        .capacity(3)
+        .holds()
+        .waits()
+        .check_for(&3);
+    Conformance::new(NAME, move |clock| nine(clock).codel(MILLI, MILLI * 100).weighted(weight))
+        .capacity(3)
+        .holds()
+        .waits()
+        .check_for(&3);
+    Conformance::new(NAME, |clock| nine(clock).by_priority())
+        .capacity(3)
+        .holds()
+        .waits()
+        .check_for(&(Priority::NORMAL, 3));
+    Conformance::new(NAME, |clock| nine(clock).by_deadline())
+        .capacity(3)
+        .holds()
+        .waits()
+        .check_for(&(Deadline::at(Tick::MAX), 3));
 }

@@ -3,9 +3,8 @@
 use super::MILLI;
 use plimsoll_backpressure::{ConcurrencyLimit, Discipline, LimitTicket};
 use plimsoll_core::{
-    Admit, Clock, Deadline, Gate, GateExt, ManualClock, Outcome, Priority, Reason, Rejected,
+    Admit, Clock, Deadline, Gate, GateExt, ManualClock, Outcome, Priority, Reason, Rejected, Weigh,
 };
-use proptest::prelude::*;
 use std::{
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -243,54 +242,75 @@ fn a_million_callers_are_bounded_by_the_line_whatever_the_discipline() {
     assert_eq!(limit.waiting(), 0);
 }
 
-proptest! {
-    /// Whoever comes, gives up, is displaced or served: it is always the best of
-    /// those who are there.
-    #[test]
-    fn by_priority_is_what_a_sorted_list_would_be(
-        steps in prop::collection::vec((0_u8..4, 0_u8..11, any::<prop::sample::Index>()), 0..150)
-    ) {
-        let (limit, _clock) = one();
-        let limit = limit.by_priority().queue(4);
-        let all: Vec<_> = (0..=10).map(Priority::new).collect();
-        let mut line = Line::behind(&limit, &all[0]);
-        // Highest first, then first come.
-        let mut list: Vec<(u8, usize)> = Vec::new();
-        for (step, level, which) in steps {
-            match step {
-                0 | 1 if line.holds.is_some() => {
-                    let who = line.came;
-                    let refused = line.join(&all[level as usize]);
-                    let worst = list.last().copied();
-                    if list.len() < 4 || worst.is_some_and(|worst| worst.0 < level) {
-                        prop_assert_eq!(refused, None);
-                        if list.len() == 4 {
-                            list.pop();
-                        }
-                        list.push((level, who));
-                        list.sort_by_key(|&(level, who)| (std::cmp::Reverse(level), who));
-                    } else {
-                        prop_assert_eq!(refused, Some(Reason::Concurrency));
-                    }
-                }
-                2 if !line.waits.is_empty() => {
-                    let (who, wait) = line.waits.remove(which.index(line.waits.len()));
-                    drop(wait);
-                    list.retain(|&(_, other)| other != who);
-                }
-                3 => {
-                    let next = (!list.is_empty()).then(|| list.remove(0).1);
-                    prop_assert_eq!(line.next().0, next);
-                    if next.is_none() {
-                        line.holds = limit.try_enter(&all[0]).ok();
-                    }
-                }
-                _ => {}
-            }
-            prop_assert_eq!(limit.waiting(), list.len());
-            prop_assert_eq!(limit.in_flight(), 1);
-        }
+/// A limit of three of which two are taken, and somebody who waits for two.
+#[test]
+fn a_newcomer_who_goes_first_and_fits_need_not_wait_for_a_large_one_behind_it() {
+    let clock = ManualClock::new();
+    let limit = ConcurrencyLimit::new(3).clock(clock.clone()).by_priority();
+    let [low, high] = [(Priority::LOWEST, 2), (Priority::HIGHEST, 1)];
+    let _held = limit.try_enter(&low).unwrap();
+    let (mut large, mut small): (Wait<'_>, Wait<'_>) =
+        (Box::pin(limit.enter(&low)), Box::pin(limit.enter(&high)));
+    assert!(poll(&mut large).is_none());
+    poll(&mut small);
+    assert!(poll(&mut small).unwrap().is_ok(), "one place is free");
+    assert!(poll(&mut large).is_none());
+
+    let limit = ConcurrencyLimit::new(3).clock(clock.clone()).lifo(MILLI * 10);
+    let _held = limit.try_enter_n(2).unwrap();
+    let (mut large, mut small): (Wait<'_>, Wait<'_>) =
+        (Box::pin(limit.enter_n(2)), Box::pin(limit.enter_n(1)));
+    assert!(poll(&mut large).is_none());
+    clock.advance(MILLI * 11);
+    poll(&mut small);
+    assert!(poll(&mut small).unwrap().is_ok(), "it is the newest of an overload");
+}
+
+#[test]
+fn nobody_smaller_passes_a_large_one_who_is_next() {
+    let (limit, _clock) = one();
+    let limit = limit.by_priority();
+    limit.resize(3).unwrap();
+    let [low, high] = [(Priority::LOWEST, 1), (Priority::HIGHEST, 3)];
+    let held = [0; 3].map(|_| limit.try_enter(&low).unwrap());
+    let (mut small, mut large): (Wait<'_>, Wait<'_>) =
+        (Box::pin(limit.enter(&low)), Box::pin(limit.enter(&high)));
+    assert!(poll(&mut small).is_none() && poll(&mut large).is_none());
+    for ticket in held {
+        assert!(poll(&mut small).is_none() && poll(&mut large).is_none());
+        limit.leave(ticket, Outcome::Success);
     }
+    assert!(poll(&mut small).is_none());
+    assert!(poll(&mut large).unwrap().is_ok(), "places came together for it");
+}
+
+#[test]
+fn codel_does_not_judge_a_large_one_before_it_fits() {
+    let clock = ManualClock::new();
+    let limit = ConcurrencyLimit::new(2).clock(clock.clone()).codel(MILLI * 5, MILLI * 100);
+    let held = [0; 2].map(|_| limit.try_enter_n(1).unwrap());
+    let mut waits: Vec<Wait<'_>> = (0..3).map(|_| Box::pin(limit.enter_n(2)) as Wait<'_>).collect();
+    assert!(waits.iter_mut().all(|wait| poll(wait).is_none()));
+    clock.advance(MILLI * 10);
+    let [first, second] = held;
+    limit.leave(first, Outcome::Success); // too few for anybody: nothing is learned
+    clock.advance(MILLI * 100);
+    limit.leave(second, Outcome::Success); // the first time that anybody leaves the line
+    assert!(poll(&mut waits[0]).unwrap().is_ok(), "an interval has only begun");
+}
+
+#[test]
+fn a_weight_beyond_counting_is_refused_by_every_discipline_and_nothing_wraps() {
+    let (limit, clock) = one();
+    for n in [2, u64::from(u32::MAX), u64::from(u32::MAX) + 1, u64::MAX] {
+        assert!(limit.try_enter_n(n).is_err());
+        assert!(poll(&mut (Box::pin(limit.enter_n(n)) as Wait<'_>)).unwrap().is_err());
+    }
+    let late = Deadline::at(plimsoll_core::Tick::MAX);
+    let by_deadline = ConcurrencyLimit::new(1).clock(clock).by_deadline();
+    assert!(by_deadline.try_enter(&(late, u64::MAX)).is_err());
+    assert!(by_deadline.try_enter(&(late, 1)).is_ok());
+    assert_eq!((limit.in_flight(), by_deadline.in_flight()), (0, 1));
 }
 
 #[test]

@@ -242,7 +242,13 @@ impl<O: Order> Places<O> {
 
     /// Takes places for the one who is next, if they fit, or refuses it.
     fn serve_next(&self, desk: &mut Desk<O>) -> Option<Option<Waker>> {
-        let next = match desk.order.next(&desk.line)? {
+        let mut word = self.word.load(Ordering::Relaxed);
+        // It only grows: while anybody waits, nobody else takes places.
+        let free = limit_of(word).saturating_sub(used_of(word));
+        if free == 0 {
+            return None;
+        }
+        let next = match desk.order.next(&desk.line, free)? {
             Next::Serve(next) => next,
             Next::Refuse(next) => {
                 let told = desk.conclude(next, Stage::Refused(NoPlace::Dropped));
@@ -253,7 +259,6 @@ impl<O: Order> Places<O> {
         let n = desk.line.get(next)?.n;
         // The last to be served opens the places to everybody, in the same step.
         let waiting = if desk.line.len() == 1 { 0 } else { WAITING };
-        let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if !fits(word, n) {
                 return None;
@@ -310,6 +315,10 @@ impl<O: Order> Places<O> {
         if let Some(waker) = told {
             waker.wake();
         }
+        if fits(word, 1) {
+            // Too few for whoever was first, who may not be first any more.
+            self.serve_all();
+        }
         joined.map(Some).map_err(|_| NoPlace::LineFull)
     }
 
@@ -343,10 +352,11 @@ impl<O: Order> Places<O> {
         let mut desk = self.lock();
         let left = self.take_out(&mut desk, spot);
         drop(desk);
-        match left {
-            Some(Waiter { n, stage: Stage::Served, .. }) => _ = self.give_back(n),
+        match left.map(|waiter| (waiter.stage, waiter.n)) {
+            Some((Stage::Served, n)) => _ = self.give_back(n),
             // The one behind may fit where this one did not.
-            _ => self.serve_all(),
+            Some((Stage::Waits, _)) => self.serve_all(),
+            Some((Stage::Refused(_), _)) | None => {}
         }
     }
 

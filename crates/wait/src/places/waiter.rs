@@ -14,6 +14,11 @@ pub struct Waiter<K> {
 }
 
 impl<K: Copy> Waiter<K> {
+    /// How many places it waits for.
+    pub fn n(&self) -> u32 {
+        self.n
+    }
+
     /// What the [order](crate::Order) keeps with it.
     pub fn key(&self) -> K {
         self.key
