@@ -92,8 +92,8 @@ impl<K: Clock> Builder<K> {
     }
 
     /// Results count until this many more have come in, 1 to 10,000,000, in
-    /// place of a time. Up to 15 that is exact; of more, they leave the window a
-    /// fifteenth at a time, the last after 17/15 of it and one.
+    /// place of a time. Up to 241 that is exact; of more, they leave the window a
+    /// fifteenth at a time, the last after 16/15 of it and one.
     ///
     /// Such a breaker reads no clock while it is closed. It suits steady load:
     /// what a quiet dependency did an hour ago still counts.

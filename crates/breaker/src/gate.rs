@@ -34,9 +34,10 @@ impl<K: Clock> CircuitBreaker<K> {
 
     /// Any end that [`Rules::succeed`](crate::rules::Rules) leaves to others.
     #[inline(never)]
-    fn leave_telling(&self, state: &BreakerState, ticket: &BreakerTicket, outcome: Outcome) {
+    #[expect(clippy::needless_pass_by_value, reason = "a reference would put it into memory")]
+    fn leave_telling(&self, state: &BreakerState, ticket: BreakerTicket, outcome: Outcome) {
         let draw = || chance(rand::random());
-        let change = self.rules.leave(state, ticket, outcome, || self.clock.now(), draw);
+        let change = self.rules.leave(state, &ticket, outcome, || self.clock.now(), draw);
         self.tell(change);
     }
 }
@@ -92,8 +93,8 @@ impl<K: Clock> PerKey for CircuitBreaker<K> {
     #[inline]
     fn leave_in(&self, state: &BreakerState, ticket: BreakerTicket, outcome: Outcome) {
         let succeeded = outcome == Outcome::Success;
-        if !(succeeded && self.rules.succeed(state, &ticket, || self.clock.now())) {
-            self.leave_telling(state, &ticket, outcome);
+        if !(succeeded && self.rules.succeed(state, ticket.generation, || self.clock.now())) {
+            self.leave_telling(state, ticket, outcome);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod builder;
+mod calls;
 mod change;
 mod gate;
 mod ring;

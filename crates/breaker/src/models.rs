@@ -1,9 +1,9 @@
 //! Loom models: `cargo xtask loom plimsoll-breaker`. Searched whole, but for the
-//! five that go through [`bounded`].
+//! six that go through [`bounded`].
 
 use crate::{
     Builder, CircuitBreaker, State,
-    ring::{self, Bucket, Ring},
+    ring::{self, Bucket, CALL, FAILURE, Ring},
 };
 use loom::{sync::Arc, thread};
 use plimsoll_core::{Admit, Clock, Gate, Outcome, PerKey, Tick};
@@ -202,9 +202,9 @@ fn a_reset_is_not_undone_by_a_probe() {
 
 /// A failure and a success come back while the breaker is reset and a new call
 /// fails: of what was under way nothing counts afterwards unless it was there
-/// before the reset, so the new failure stands alone. Turns red when `begin` does
-/// not ask whether the generation is current, when `add_to_own` does not take out
-/// what it added to a stranger, and when `change_run` does not ask.
+/// before the reset, so the new failure stands alone. Turns red when `claim_anew`
+/// does not ask whether the generation is current, when it does not make the
+/// position void that it took in another one, and when `change_run` does not ask.
 #[test]
 fn after_a_reset_nothing_counts_that_left_before_it() {
     bounded(|| {
@@ -222,16 +222,16 @@ fn after_a_reset_nothing_counts_that_left_before_it() {
     });
 }
 
-/// Two results and a reader, in a window of calls whose bucket the two begin and
-/// fill: none is lost, and the reader sees no more than there are. Turns red when
-/// `begin` stores in place of the exchange.
+/// Two results and a reader, in a window of calls that the two begin and fill: none
+/// is lost, and the reader sees no more than there are. Turns red when `claim_anew`
+/// stores in place of the exchange.
 #[test]
-fn no_result_is_lost_where_a_bucket_of_calls_begins_and_fills() {
+fn no_result_is_lost_where_a_window_of_calls_begins_and_fills() {
     bounded(|| {
         let (builder, _clock) = builder();
         let builder = builder.consecutive_failures(9).window_calls(2).min_requests(1);
         let breaker = shared(builder);
-        breaker.reset(); // so that the first bucket is another generation's
+        breaker.reset(); // so that the head is another generation's
         let (one, other) = (ticket(&breaker), ticket(&breaker));
         let succeeds = on_thread(&breaker, |breaker| breaker.leave(one, Outcome::Success));
         let fails = on_thread(&breaker, |breaker| breaker.leave(other, Outcome::Failure));
@@ -239,6 +239,28 @@ fn no_result_is_lost_where_a_bucket_of_calls_begins_and_fills() {
         succeeds.join().unwrap();
         fails.join().unwrap();
         assert_eq!((breaker.counts().calls, breaker.counts().failures), (2, 1));
+    });
+}
+
+/// One failure is noted while so many others end that its slot goes to them: the
+/// last two failed, and those count, whichever of the three is noted first. Turns
+/// red when `note` does not ask whether the window still holds the position, when
+/// `tend` does not, and when `begin` stores in place of the exchange.
+#[test]
+fn a_failure_that_is_noted_late_takes_nothing_from_those_noted_since() {
+    bounded(|| {
+        let (builder, _clock) = builder();
+        let builder = builder.consecutive_failures(99).window_calls(2).min_requests(2);
+        let breaker = shared(builder.trip_when(|_| false));
+        let late = ticket(&breaker);
+        let fails = on_thread(&breaker, |breaker| breaker.leave(late, Outcome::Failure));
+        for outcome in [Outcome::Success; 7] {
+            call(&breaker, outcome);
+        }
+        call(&breaker, Outcome::Failure);
+        call(&breaker, Outcome::Failure);
+        fails.join().unwrap();
+        assert_eq!((breaker.counts().calls, breaker.counts().failures), (2, 2));
     });
 }
 
@@ -253,17 +275,17 @@ fn a_late_addition_to_the_ring_neither_wipes_nor_joins_the_next_lap() {
         let ring = Arc::new(Ring::default());
         let old = Bucket { generation: 0, epoch: 2 };
         let new = Bucket { generation: 0, epoch: 4 };
-        ring::add(&ring, old, false, || true);
-        let add = |bucket, failed| {
+        ring::add(&ring, old, CALL, || true);
+        let add = |bucket, one| {
             let ring = Arc::clone(&ring);
-            thread::spawn(move || ring::add(&ring, bucket, failed, || true))
+            thread::spawn(move || ring::add(&ring, bucket, one, || true))
         };
-        let (late, early) = (add(old, true), add(new, false));
-        let (calls, failures) = ring::sum(&ring, old, 0);
+        let (late, early) = (add(old, CALL + FAILURE), add(new, CALL));
+        let (calls, failures) = ring::read(&ring, old);
         assert!((failures, calls) <= (1, 2));
         late.join().unwrap();
-        assert_eq!(early.join().unwrap(), Some(1));
-        assert_eq!(ring::sum(&ring, new, 0), (1, 0));
+        assert!(early.join().unwrap());
+        assert_eq!(ring::read(&ring, new), (1, 0));
     });
 }
 
@@ -274,15 +296,15 @@ fn two_that_begin_a_bucket_are_both_in_it() {
     loom::model(|| {
         let ring = Arc::new(Ring::default());
         let (old, new) = (Bucket { generation: 0, epoch: 1 }, Bucket { generation: 1, epoch: 3 });
-        ring::add(&ring, old, true, || true);
-        let add = |failed| {
+        ring::add(&ring, old, CALL + FAILURE, || true);
+        let add = |one| {
             let ring = Arc::clone(&ring);
-            thread::spawn(move || ring::add(&ring, new, failed, || true))
+            thread::spawn(move || ring::add(&ring, new, one, || true))
         };
-        let (one, other) = (add(true), add(false));
+        let (one, other) = (add(CALL + FAILURE), add(CALL));
         one.join().unwrap();
         other.join().unwrap();
-        assert_eq!(ring::sum(&ring, new, 1), (2, 1));
+        assert_eq!(ring::sum(&ring, new), (2, 1));
     });
 }
 

@@ -1,44 +1,40 @@
-//! A ring of buckets: what was counted lately, at the same cost however long
-//! the window is.
+//! A ring of slots: what was counted lately, at the same cost however long the
+//! window is.
 //!
-//! A bucket is one word, `[generation 8 | lap 16 | calls 20 | failures 20]`.
-//! Buckets are numbered for ever by an *epoch*; the low bits of the epoch say
-//! which slot of the ring it uses, the next sixteen are the lap. A slot whose
-//! generation or lap is another is empty for whoever reads, and begins anew with
-//! whoever adds. So nothing is ever swept: neither when time passes nor when the
-//! breaker changes its state.
+//! A slot is one word, `[label 24 | calls 20 | failures 20]`. Buckets of time, or
+//! of calls, are numbered for ever by an *epoch*; its low bits say which slot of
+//! the ring a bucket uses, and the rest, the *lap*, makes the label, together
+//! with the generation of the breaker. A slot with another label is empty for
+//! whoever reads, and begins anew with whoever adds. So nothing is ever swept:
+//! neither when time passes nor when the breaker changes its state.
 //!
 //! Adding is one `fetch_add`. Between the look at the label and the addition
 //! the slot may begin anew (the thread was interrupted for a whole window, or
 //! the breaker changed its state): the label that comes back tells, and the
 //! addition is taken out again. Calls stop at the top, so that they never run
-//! over into the label. A lap's label comes again after 2^16 laps: a slot that
-//! nobody touched for exactly so long (a week, with a window of ten seconds) is
-//! misread for one lap.
+//! over into the label. In a window of time a lap's label comes again after 2^24
+//! laps: a slot that nobody touched for exactly so long (half a year, with a
+//! window of a second) is misread for one lap.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Slots on a cache line, and lines in a ring.
-const WIDTH: usize = if cfg!(plimsoll_loom) { 2 } else { 8 };
-const LINES: usize = if cfg!(plimsoll_loom) { 1 } else { 2 };
-const SLOTS: u64 = (WIDTH * LINES) as u64;
+const LENGTH: usize = if cfg!(plimsoll_loom) { 2 } else { 16 };
+const SLOTS: u64 = LENGTH as u64;
 /// Full buckets in a window; the ring also has the one that is being filled.
 pub(crate) const BUCKETS: u64 = SLOTS - 1;
 
 const COUNT_BITS: u32 = 20;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 const LABEL_AT: u32 = 2 * COUNT_BITS;
-const CALL: u64 = 1 << COUNT_BITS;
+const LABEL: u64 = (1 << (64 - LABEL_AT)) - 1;
+/// One in the field of calls, and one in that of failures.
+pub(crate) const CALL: u64 = 1 << COUNT_BITS;
+pub(crate) const FAILURE: u64 = 1;
 /// Where a bucket stops counting: room is left for a thousand threads that have
 /// looked and not yet added.
 pub(crate) const TOP: u64 = COUNT - 1_023;
 
-/// One cache line of a ring.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub(crate) struct Line([AtomicU64; WIDTH]);
-
-pub(crate) type Ring = [Line; LINES];
+pub(crate) type Ring = [AtomicU64; LENGTH];
 
 /// Which bucket: of which generation of the breaker, and which in a row.
 #[derive(Clone, Copy, Debug)]
@@ -47,17 +43,22 @@ pub(crate) struct Bucket {
     pub(crate) epoch: u64,
 }
 
+/// 2^24 divided by the golden ratio, made odd. So multiplied, generations that
+/// follow each other lie as far apart as can be: one and its laps are not
+/// mistaken for a later one and its laps before millions have passed.
+const APART: u64 = 0x9e_3779;
+/// So many laps behind, what comes late is still known to be late.
+const LATE: u64 = if cfg!(plimsoll_loom) { 1 } else { 64 };
+
 impl Bucket {
     #[inline]
     fn label(self) -> u64 {
-        let lap = (self.epoch / SLOTS) & 0xffff;
-        (self.generation & 0xff) << 16 | lap
+        self.generation.wrapping_mul(APART).wrapping_add(self.epoch / SLOTS) & LABEL
     }
 
-    /// Whether `label` is the one that this bucket's slot gets a lap later.
+    /// Whether `label` is one that this bucket's slot gets some laps later.
     fn is_before(self, label: u64) -> bool {
-        let later = Self { epoch: self.epoch.wrapping_add(SLOTS), ..self };
-        later.label() == label
+        (1..=LATE).contains(&(label.wrapping_sub(self.label()) & LABEL))
     }
 }
 
@@ -78,23 +79,17 @@ fn failures_of(word: u64) -> u64 {
 
 #[inline]
 fn slot(ring: &Ring, epoch: u64) -> &AtomicU64 {
-    let index = (epoch % SLOTS) as usize;
-    &ring[index / WIDTH].0[index % WIDTH]
+    &ring[(epoch % SLOTS) as usize]
 }
 
-/// Counts a call, and says how many its bucket has now; `None` if it is not
-/// counted, because it came a whole window or a change of state too late, or
-/// because the bucket is full to the top.
+/// Adds `one`, a [`CALL`], a [`FAILURE`] or both. False if it is not counted,
+/// because it came a whole window or a change of state too late, or because the
+/// bucket is full to the top.
 ///
-/// `current` says whether the bucket's generation is still the breaker's.
-pub(crate) fn add(
-    ring: &Ring,
-    bucket: Bucket,
-    failed: bool,
-    current: impl Fn() -> bool,
-) -> Option<u64> {
+/// `current` says whether the bucket is still of the breaker's generation, and
+/// not long gone.
+pub(crate) fn add(ring: &Ring, bucket: Bucket, one: u64, current: impl Fn() -> bool) -> bool {
     let slot = slot(ring, bucket.epoch);
-    let one = CALL + u64::from(failed);
     let seen = slot.load(Ordering::SeqCst);
     if label_of(seen) == bucket.label() {
         return add_to_own(slot, seen, bucket, one);
@@ -102,29 +97,28 @@ pub(crate) fn add(
     begin(slot, seen, bucket, one, current)
 }
 
-/// Counts a call that did not fail, in a bucket that has begun, and says how many
-/// it has now, the top at most; `None`, and nothing done, in any other.
+/// Counts a call that did not fail, in a bucket that has begun. False, and
+/// nothing done, in any other.
 #[inline]
-pub(crate) fn add_to_begun(ring: &Ring, bucket: Bucket) -> Option<u64> {
+pub(crate) fn add_to_begun(ring: &Ring, bucket: Bucket) -> bool {
     let slot = slot(ring, bucket.epoch);
     let seen = slot.load(Ordering::SeqCst);
-    if label_of(seen) != bucket.label() {
-        return None;
-    }
-    if calls_of(seen) >= TOP { Some(TOP) } else { add_to_own(slot, seen, bucket, CALL) }
+    let begun = label_of(seen) == bucket.label();
+    // Where the bucket is full, there is nothing to do.
+    begun && (calls_of(seen) >= TOP || add_to_own(slot, seen, bucket, CALL))
 }
 
 #[inline]
-fn add_to_own(slot: &AtomicU64, seen: u64, bucket: Bucket, one: u64) -> Option<u64> {
+fn add_to_own(slot: &AtomicU64, seen: u64, bucket: Bucket, one: u64) -> bool {
     if calls_of(seen) >= TOP {
-        return None;
+        return false;
     }
     let before = slot.fetch_add(one, Ordering::SeqCst);
-    if label_of(before) == bucket.label() {
-        return Some(calls_of(before) + 1);
+    if label_of(before) != bucket.label() {
+        take_out(slot, label_of(before), one);
+        return false;
     }
-    take_out(slot, label_of(before), one);
-    None
+    true
 }
 
 /// The slot holds something else: make it this bucket's, if it is not newer.
@@ -135,7 +129,7 @@ fn begin(
     bucket: Bucket,
     one: u64,
     current: impl Fn() -> bool,
-) -> Option<u64> {
+) -> bool {
     loop {
         if label_of(seen) == bucket.label() {
             return add_to_own(slot, seen, bucket, one);
@@ -143,11 +137,11 @@ fn begin(
         // Asked after the look at the slot: if that was of a later generation,
         // whoever wrote it has seen that generation, and so do we.
         if bucket.is_before(label_of(seen)) || !current() {
-            return None;
+            return false;
         }
         let first = bucket.label() << LABEL_AT | one;
         match slot.compare_exchange(seen, first, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => return Some(1),
+            Ok(_) => return true,
             Err(now) => seen = now,
         }
     }
@@ -165,18 +159,32 @@ fn take_out(slot: &AtomicU64, label: u64, one: u64) {
     }
 }
 
-/// Calls and failures in `bucket` and the `full` buckets before it.
-pub(crate) fn sum(ring: &Ring, bucket: Bucket, full: u64) -> (u64, u64) {
-    let (mut calls, mut failures) = (0, 0);
-    for back in 0..=full {
-        let Some(epoch) = bucket.epoch.checked_sub(back) else { break };
-        let word = slot(ring, epoch).load(Ordering::SeqCst);
-        if label_of(word) == (Bucket { epoch, ..bucket }).label() {
-            calls += calls_of(word);
-            failures += failures_of(word);
-        }
+/// Empties the bucket's slot if it still holds an earlier one, so that no label
+/// grows old enough to come again. For buckets that not every call adds to.
+pub(crate) fn tend(ring: &Ring, bucket: Bucket, current: impl Fn() -> bool) {
+    let slot = slot(ring, bucket.epoch);
+    let seen = slot.load(Ordering::SeqCst);
+    let empty = calls_of(seen) + failures_of(seen) == 0;
+    if !empty && label_of(seen) != bucket.label() && current() {
+        // Whoever is faster has begun it.
+        let _ = slot.compare_exchange(seen, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
-    (calls, failures)
+}
+
+/// Calls and failures in `bucket`.
+pub(crate) fn read(ring: &Ring, bucket: Bucket) -> (u64, u64) {
+    let word = slot(ring, bucket.epoch).load(Ordering::SeqCst);
+    let ours = label_of(word) == bucket.label();
+    if ours { (calls_of(word), failures_of(word)) } else { (0, 0) }
+}
+
+/// Calls and failures in `bucket` and all before it that the ring holds.
+pub(crate) fn sum(ring: &Ring, bucket: Bucket) -> (u64, u64) {
+    let epochs = bucket.epoch.saturating_sub(BUCKETS)..=bucket.epoch;
+    epochs.fold((0, 0), |(calls, failures), epoch| {
+        let more = read(ring, Bucket { epoch, ..bucket });
+        (calls + more.0, failures + more.1)
+    })
 }
 
 #[cfg(all(test, not(plimsoll_loom)))]
@@ -191,17 +199,17 @@ mod tests {
         Bucket { generation, epoch }
     }
 
-    fn count(ring: &Ring, bucket: Bucket, failed: bool) -> Option<u64> {
-        add(ring, bucket, failed, || true)
+    fn count(ring: &Ring, bucket: Bucket, failed: bool) -> bool {
+        add(ring, bucket, CALL + u64::from(failed), || true)
     }
 
     #[test]
     fn a_call_is_counted_for_the_window_and_not_a_bucket_longer() {
         let ring = ring();
-        assert_eq!(count(&ring, at(0, 100), true), Some(1));
-        assert_eq!(count(&ring, at(0, 100), false), Some(2));
-        assert_eq!(sum(&ring, at(0, 100 + BUCKETS), BUCKETS), (2, 1));
-        assert_eq!(sum(&ring, at(0, 101 + BUCKETS), BUCKETS), (0, 0));
+        assert!(count(&ring, at(0, 100), true));
+        assert!(count(&ring, at(0, 100), false));
+        assert_eq!(sum(&ring, at(0, 100 + BUCKETS)), (2, 1));
+        assert_eq!(sum(&ring, at(0, 101 + BUCKETS)), (0, 0));
     }
 
     #[test]
@@ -211,7 +219,7 @@ mod tests {
             count(&ring, at(0, epoch), true);
         }
         for gone in 0..SLOTS {
-            let left = sum(&ring, at(0, SLOTS - 1 + gone), BUCKETS).1;
+            let left = sum(&ring, at(0, SLOTS - 1 + gone)).1;
             assert_eq!(left, SLOTS - gone);
         }
     }
@@ -220,27 +228,33 @@ mod tests {
     fn what_another_generation_counted_is_not_seen() {
         let ring = ring();
         count(&ring, at(1, 5), true);
-        assert_eq!(sum(&ring, at(2, 5), BUCKETS), (0, 0));
-        assert_eq!(count(&ring, at(2, 5), false), Some(1));
-        assert_eq!(sum(&ring, at(2, 5), BUCKETS), (1, 0));
+        assert_eq!(sum(&ring, at(2, 5)), (0, 0));
+        assert!(count(&ring, at(2, 5), false));
+        assert_eq!(sum(&ring, at(2, 5)), (1, 0));
     }
 
     #[test]
     fn a_late_addition_neither_counts_nor_wipes_what_is_newer() {
         let ring = ring();
-        count(&ring, at(7, 5 + SLOTS), true);
-        assert_eq!(count(&ring, at(7, 5), true), None, "a lap late");
-        assert_eq!(add(&ring, at(6, 5 + SLOTS), true, || false), None, "a generation late");
-        assert_eq!(sum(&ring, at(7, 5 + SLOTS), BUCKETS), (1, 1));
+        let newer = at(7, 5 + SLOTS * LATE);
+        count(&ring, newer, true);
+        for laps in 1..=LATE {
+            assert!(!count(&ring, at(7, newer.epoch - SLOTS * laps), true), "{laps} laps late");
+        }
+        let late = Bucket { generation: 6, ..newer };
+        assert!(!add(&ring, late, CALL, || false), "a generation late");
+        assert_eq!(sum(&ring, newer), (1, 1));
     }
 
     #[test]
     fn after_a_night_without_calls_the_ring_still_counts() {
-        for idle in [1, 2, 100, 0x7fff, 0x8000, 0x8001, 0xfffe, 0x1_0003_u64] {
+        for idle in
+            [1, 2, 100, 0x7fff, 0x8000, 0xffff, 0x1_0000, 0x1_0001, 0x80_0000, 0xff_ff00_u64]
+        {
             let ring = ring();
             count(&ring, at(0, 3), true);
             let morning = at(0, 3 + idle * SLOTS);
-            assert_eq!(count(&ring, morning, true), Some(1), "{idle} laps");
+            assert!(count(&ring, morning, true), "{idle} laps");
         }
     }
 
@@ -249,8 +263,8 @@ mod tests {
         let ring = ring();
         let bucket = at(3, 9);
         slot(&ring, 9).store(bucket.label() << LABEL_AT | TOP << COUNT_BITS, Ordering::SeqCst);
-        assert_eq!(count(&ring, bucket, true), None);
-        assert_eq!(sum(&ring, bucket, BUCKETS), (TOP, 0));
+        assert!(!count(&ring, bucket, true));
+        assert_eq!(sum(&ring, bucket), (TOP, 0));
     }
 
     #[test]
@@ -260,7 +274,28 @@ mod tests {
         count(&ring, stranger, false);
         let (slot, one) = (slot(&ring, 4), CALL + 1);
         let as_if_mine = mine.label() << LABEL_AT | CALL;
-        assert_eq!(add_to_own(slot, as_if_mine, mine, one), None);
-        assert_eq!(sum(&ring, stranger, BUCKETS), (1, 0));
+        assert!(!add_to_own(slot, as_if_mine, mine, one));
+        assert_eq!(sum(&ring, stranger), (1, 0));
+    }
+
+    /// With eight bits of the generation in a label, as there once were, an outage
+    /// of 85 openings brought back what had opened the breaker.
+    #[test]
+    fn no_generation_is_mistaken_for_another_before_millions_have_passed() {
+        let ring = ring();
+        count(&ring, at(5, 3), true);
+        let mistaken = (6..1_000_000).find(|&generation| sum(&ring, at(generation, 3)).0 > 0);
+        assert_eq!(mistaken, None);
+    }
+
+    #[test]
+    fn tending_empties_what_is_old_and_nothing_else() {
+        let ring = ring();
+        count(&ring, at(0, 3), true);
+        tend(&ring, at(0, 3), || true);
+        tend(&ring, at(0, 3 + SLOTS), || false);
+        assert_eq!(read(&ring, at(0, 3)), (1, 1));
+        tend(&ring, at(0, 3 + SLOTS), || true);
+        assert_eq!(read(&ring, at(0, 3)), (0, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! What a breaker is set to do: when it opens, for how long, and how it closes.
 
-use crate::{change::Counts, tally::Layout, word::PAYLOAD_BITS};
+use crate::{calls::Span, change::Counts, tally::Layout, word::PAYLOAD_BITS};
 use plimsoll_core::Tick;
 use std::{
     fmt,
@@ -11,14 +11,8 @@ use std::{
 /// The time or the number of calls that results count for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Window {
-    Time {
-        scale: Scale,
-    },
-    /// Buckets of `block` calls: the one being filled, and `full` before it.
-    Calls {
-        block: u64,
-        full: u64,
-    },
+    Time { scale: Scale },
+    Calls { span: Span },
 }
 
 /// Division of a tick by the length of a bucket, as one multiplication.
@@ -90,7 +84,9 @@ impl Ramp {
 /// A rule of the user's own.
 pub(crate) type TripWhen = Arc<dyn Fn(&Counts) -> bool + Send + Sync>;
 
+/// On cache lines of their own: every call reads them.
 #[derive(Clone)]
+#[repr(align(64))]
 pub(crate) struct Rules {
     pub(crate) layout: Layout,
     pub(crate) failure_ratio: Option<f64>,

@@ -1,6 +1,7 @@
 //! The settings as they were called, and what they come to.
 
 use crate::{
+    calls::Span,
     ring::BUCKETS,
     rules::{Openings, Ramp, Rules, Scale, Slow, TripWhen, Window},
     tally::Layout,
@@ -105,8 +106,7 @@ impl Settings {
                     let allowed = "at most window_calls";
                     return Err(ConfigError::new("min_requests", self.min_requests, allowed));
                 }
-                let block = calls.div_ceil(BUCKETS);
-                Ok(Window::Calls { block, full: calls.div_ceil(block) })
+                Ok(Window::Calls { span: Span::of(calls) })
             }
         }
     }

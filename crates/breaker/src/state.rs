@@ -8,11 +8,12 @@ use crate::{
 use plimsoll_core::Tick;
 use std::fmt;
 
-/// What a breaker keeps per key: its state and its counts, 56 bytes and a ring of
-/// 128, or two where slow calls count.
+/// What a breaker keeps per key: its state and its counts, 184 bytes, and 128 more
+/// where slow calls count.
 ///
 /// Reads and changes are sequentially consistent, as a table of keys needs it
 /// (see [`PerKey`](plimsoll_core::PerKey)).
+#[repr(C)]
 pub struct BreakerState {
     word: AtomicU64,
     /// When it last opened. Only grows, and is raised *before* the word says

@@ -108,14 +108,15 @@ impl Rules {
     pub(crate) fn succeed(
         &self,
         state: &BreakerState,
-        ticket: &BreakerTicket,
+        generation: u64,
         now: impl FnOnce() -> Tick,
     ) -> bool {
         let word = state.load();
+        let current = || state.load().generation() == generation;
         word.conducts()
-            && word.generation() == ticket.generation
+            && word.generation() == generation
             && self.slow.is_none()
-            && state.tally.succeed(self.layout, ticket.generation, now)
+            && state.tally.succeed(self.layout, generation, now, current)
     }
 
     /// Hears how a call ended. `now` is asked once at most.

@@ -2,8 +2,9 @@
 //! failures in a row.
 
 use crate::{
+    calls::{Calls, Span},
     change::Counts,
-    ring::{self, BUCKETS, Bucket, Ring},
+    ring::{self, Bucket, CALL, FAILURE, Ring},
     rules::Window,
     sync::{AtomicU64, Ordering, thread_number},
 };
@@ -12,14 +13,23 @@ use plimsoll_core::Tick;
 /// The counts of one breaker. Nothing here is ever cleared: what belongs to an
 /// earlier generation is told by its label, and not read.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Tally {
-    /// A ring for each stripe, and behind it one of slow calls if they count.
-    rings: Box<[Ring]>,
-    /// The number of the bucket that is being filled, in a window of calls.
-    cursor: AtomicU64,
     /// Failures in a row: `[generation 32 | failures 32]`.
     run: AtomicU64,
+    /// The rings but for the first: a ring for each stripe, and behind each one of
+    /// slow calls if they count.
+    more: Box<[Apart]>,
+    /// The next position, in a window of calls. All that calls write in the usual
+    /// case is from here on, and all that they only read is before.
+    pub(crate) head: AtomicU64,
+    first: Ring,
 }
+
+/// On cache lines that no other stripe writes.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Apart(Ring);
 
 const RUN_BITS: u32 = 32;
 const RUN: u64 = (1 << RUN_BITS) - 1;
@@ -44,44 +54,47 @@ impl Layout {
 
 impl Tally {
     /// Counts that up to `stripes` threads add to without touching each other's.
-    /// A window of calls has one stripe: its buckets are filled in turn.
+    /// A window of calls has one stripe: its calls are in one row.
     pub(crate) fn new(layout: Layout, stripes: usize) -> Self {
         let stripes = if let Window::Calls { .. } = layout.window { 1 } else { stripes };
         Self {
-            rings: (0..stripes * layout.banks()).map(|_| Ring::default()).collect(),
-            cursor: AtomicU64::new(0),
             run: AtomicU64::new(0),
+            more: (1..stripes * layout.banks()).map(|_| Apart::default()).collect(),
+            head: AtomicU64::new(0),
+            first: Ring::default(),
+        }
+    }
+
+    #[inline]
+    fn ring(&self, index: usize) -> &Ring {
+        match index.checked_sub(1) {
+            None => &self.first,
+            Some(index) => &self.more[index].0,
         }
     }
 
     /// Where the calling thread counts.
     #[inline]
     fn first_ring(&self, layout: Layout) -> usize {
-        let banks = layout.banks();
-        // Both are powers of two.
-        if self.rings.len() == banks {
-            0
-        } else {
-            (thread_number() * banks) & (self.rings.len() - 1)
-        }
+        // Rings and banks are powers of two.
+        (thread_number() * layout.banks()) & self.more.len()
     }
 
-    fn bucket(&self, window: Window, generation: u64, now: Tick) -> Bucket {
-        let epoch = match window {
-            Window::Time { scale } => scale.epoch(now),
-            Window::Calls { .. } => self.cursor.load(Ordering::SeqCst),
-        };
-        Bucket { generation, epoch }
+    #[inline]
+    fn calls(&self, span: Span) -> Calls<'_> {
+        let slow = self.more.first().map(|ring| &ring.0);
+        Calls { span, head: &self.head, failed: &self.first, slow }
     }
 
     /// Counts a success where that is a single addition. False, and nothing done,
-    /// where the bucket must begin, is full, or a run of failures ends.
+    /// where the bucket must begin, or a run of failures ends.
     #[inline]
     pub(crate) fn succeed(
         &self,
         layout: Layout,
         generation: u64,
         now: impl FnOnce() -> Tick,
+        current: impl Fn() -> bool,
     ) -> bool {
         if self.run.load(Ordering::SeqCst) & RUN != 0 {
             return false;
@@ -89,15 +102,11 @@ impl Tally {
         match layout.window {
             Window::Time { scale } => {
                 let bucket = Bucket { generation, epoch: scale.epoch(now()) };
-                ring::add_to_begun(&self.rings[self.first_ring(layout)], bucket).is_some()
+                ring::add_to_begun(self.ring(self.first_ring(layout)), bucket)
             }
-            Window::Calls { block, .. } => {
-                let epoch = self.cursor.load(Ordering::SeqCst);
-                let counted = ring::add_to_begun(&self.rings[0], Bucket { generation, epoch });
-                if counted.is_some_and(|calls| calls >= block) {
-                    self.turn(epoch);
-                }
-                counted.is_some()
+            Window::Calls { span } => {
+                self.calls(span).claim(generation, current);
+                true
             }
         }
     }
@@ -115,30 +124,28 @@ impl Tally {
         result: Result,
         current: impl Fn() -> bool,
     ) -> u64 {
-        let bucket = self.bucket(layout.window, generation, now);
-        let first = self.first_ring(layout);
-        let counted = ring::add(&self.rings[first], bucket, result.failed, &current);
-        if let (Window::Calls { block, .. }, Some(calls)) = (layout.window, counted) {
-            if calls >= block {
-                self.turn(bucket.epoch);
+        let Result { failed, slow } = result;
+        match layout.window {
+            Window::Time { scale } => {
+                let bucket = Bucket { generation, epoch: scale.epoch(now) };
+                let first = self.first_ring(layout);
+                let one = CALL + if failed { FAILURE } else { 0 };
+                if ring::add(self.ring(first), bucket, one, &current) && slow {
+                    ring::add(self.ring(first + 1), bucket, CALL, &current);
+                }
+            }
+            Window::Calls { span } => {
+                let calls = self.calls(span);
+                if let Some(position) = calls.claim(generation, &current) {
+                    calls.note_ended(generation, position, failed, slow);
+                }
             }
         }
-        if result.slow && counted.is_some() {
-            ring::add(&self.rings[first + 1], bucket, true, &current);
-        }
-        if result.failed || self.run.load(Ordering::SeqCst) & RUN != 0 {
-            self.change_run(generation, result.failed, current)
+        if failed || self.run.load(Ordering::SeqCst) & RUN != 0 {
+            self.change_run(generation, failed, current)
         } else {
             0
         }
-    }
-
-    /// The bucket of a window of calls is full: the next one is filled.
-    #[cold]
-    fn turn(&self, epoch: u64) {
-        // Whoever fails here was overtaken by another who found it full.
-        let next = epoch.wrapping_add(1);
-        let _ = self.cursor.compare_exchange(epoch, next, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     #[cold]
@@ -160,18 +167,23 @@ impl Tally {
 
     /// What was counted in the window that ends now.
     pub(crate) fn counts(&self, layout: Layout, generation: u64, now: Tick) -> Counts {
-        let bucket = self.bucket(layout.window, generation, now);
-        let full = match layout.window {
-            Window::Time { .. } => BUCKETS,
-            Window::Calls { full, .. } => full,
-        };
         let run = run_of(self.run.load(Ordering::SeqCst), generation);
         let mut counts = Counts { consecutive_failures: run, ..Counts::default() };
-        for stripe in self.rings.chunks_exact(layout.banks()) {
-            let (calls, failures) = ring::sum(&stripe[0], bucket, full);
-            counts.calls += calls;
-            counts.failures += failures;
-            counts.slow += stripe.get(1).map_or(0, |slow| ring::sum(slow, bucket, full).0);
+        match layout.window {
+            Window::Time { scale } => {
+                let bucket = Bucket { generation, epoch: scale.epoch(now) };
+                for ring in (0..=self.more.len()).step_by(layout.banks()) {
+                    let (calls, failures) = ring::sum(self.ring(ring), bucket);
+                    counts.calls += calls;
+                    counts.failures += failures;
+                    if layout.slow {
+                        counts.slow += ring::sum(self.ring(ring + 1), bucket).0;
+                    }
+                }
+            }
+            Window::Calls { span } => {
+                (counts.calls, counts.failures, counts.slow) = self.calls(span).sum(generation);
+            }
         }
         counts
     }

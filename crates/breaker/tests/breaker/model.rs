@@ -193,7 +193,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    let by_calls = prop_oneof![Just(None), (4_usize..=15).prop_map(Some)];
+    let by_calls = prop_oneof![Just(None), (4_usize..=40).prop_map(Some)];
     let in_a_row = prop_oneof![Just(3), Just(1_000)];
     (by_calls, any::<bool>(), in_a_row).prop_map(|(by_calls, ramp, in_a_row)| Setting {
         by_calls,

@@ -73,8 +73,8 @@ fn a_clock_that_steps_back_does_not_blind_it() {
 }
 
 #[test]
-fn a_window_of_few_calls_holds_exactly_the_last_ones() {
-    for window in 1..=15 {
+fn a_window_of_up_to_241_calls_holds_exactly_the_last_ones() {
+    for window in 1..=241 {
         let (builder, _clock) = builder();
         let builder = builder.window_calls(window).min_requests(1).failure_ratio(1.0);
         let breaker = builder.build().unwrap();
@@ -90,17 +90,30 @@ fn a_window_of_few_calls_holds_exactly_the_last_ones() {
 }
 
 #[test]
-fn a_window_of_many_calls_holds_them_and_little_more() {
-    for window in [16, 17, 100, 1_000, 12_345] {
+fn a_window_of_many_calls_holds_them_and_less_than_a_fifteenth_more() {
+    for window in [242, 243, 1_000, 12_345] {
         let (builder, _clock) = builder();
         let breaker = builder.window_calls(window).build().unwrap();
-        let (least, most) = (u64::from(window), u64::from(window) * 17 / 15 + 1);
+        let (least, most) = (u64::from(window), u64::from(window) * 16 / 15 + 1);
         calls(&breaker, window, Outcome::Success);
         for _ in 0..window {
             call(&breaker, Outcome::Success);
             let held = breaker.counts().calls;
             assert!((least..=most).contains(&held), "{held} held of {window}");
         }
+    }
+}
+
+/// Which call failed is known in a short window, wherever it lies.
+#[test]
+fn each_failure_leaves_a_short_window_with_its_own_call() {
+    let (builder, _clock) = builder();
+    let breaker = builder.window_calls(100).failure_ratio(1.0).build().unwrap();
+    let fails = |call: u32| call % 7 == 3 || call % 11 == 5;
+    for n in 0..5_000_u32 {
+        call(&breaker, if fails(n) { Outcome::Failure } else { Outcome::Success });
+        let expected = (n.saturating_sub(99)..=n).filter(|&n| fails(n)).count() as u64;
+        assert_eq!(breaker.counts().failures, expected, "after call {n}");
     }
 }
 

@@ -1,0 +1,180 @@
+//! A window of the last calls.
+//!
+//! Each result takes the next *position*, by one `fetch_add` on the head, and a
+//! success does no more: how many calls the window holds follows from the head.
+//! What is unlike a success is noted at its position, in a slot of the ring. So a
+//! bucket that is full costs nothing, and a short window as little as a long one.
+//!
+//! The head is `[generation 22 | position 42]`. It begins anew with the first
+//! result of a generation, as slots do. Whoever finds afterwards that it took a
+//! position in a generation that is not its own makes it *void*, which is noted
+//! likewise: in the field of calls, as those need no other count here. After 2^42
+//! calls without a change of state the position runs over into the generation,
+//! and the window begins anew.
+//!
+//! A slot holds the positions of one block: in a short window a bit for each of
+//! sixteen, and the window is exact; in a longer one numbers.
+
+use crate::{
+    ring::{self, BUCKETS, Bucket, CALL, FAILURE, Ring},
+    sync::{AtomicU64, Ordering},
+};
+
+const POSITION_BITS: u32 = 42;
+const POSITION: u64 = (1 << POSITION_BITS) - 1;
+/// Positions in a slot that has a bit for each.
+const BITS: u64 = if cfg!(plimsoll_loom) { 2 } else { 16 };
+/// The longest window with a bit for each call. It may begin inside one slot and
+/// end inside another.
+pub(crate) const EXACT: u64 = BUCKETS * BITS + 1;
+
+fn generation_of(head: u64) -> u64 {
+    head >> POSITION_BITS
+}
+
+/// As the head has it.
+fn short(generation: u64) -> u64 {
+    generation << POSITION_BITS >> POSITION_BITS
+}
+
+/// How a window of some number of calls is laid out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    calls: u64,
+    block: u64,
+    /// Positions at which their slot is tended are multiples of a power of two, the
+    /// greatest that every block has one of. This is less by one.
+    tended: u64,
+}
+
+impl Span {
+    pub(crate) fn of(calls: u64) -> Self {
+        let block = if calls <= EXACT { BITS } else { calls.div_ceil(BUCKETS) };
+        let tended = (1 << block.ilog2()) - 1;
+        Self { calls, block, tended }
+    }
+
+    fn exact(self) -> bool {
+        self.calls <= EXACT
+    }
+
+    /// One failure at `position`, as its slot counts it.
+    fn unit(self, position: u64) -> u64 {
+        if self.exact() { FAILURE << (position % BITS) } else { FAILURE }
+    }
+
+    fn bucket(self, generation: u64, position: u64) -> Bucket {
+        Bucket { generation: short(generation), epoch: position / self.block }
+    }
+}
+
+/// The head, and the rings in which what is not a success is noted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calls<'a> {
+    pub(crate) span: Span,
+    pub(crate) head: &'a AtomicU64,
+    pub(crate) failed: &'a Ring,
+    pub(crate) slow: Option<&'a Ring>,
+}
+
+impl Calls<'_> {
+    /// Takes a position for a result of `generation`; `None` if that is over.
+    /// `current` says whether it is still the breaker's.
+    #[inline]
+    pub(crate) fn claim(&self, generation: u64, current: impl Fn() -> bool) -> Option<u64> {
+        let before = self.head.fetch_add(1, Ordering::SeqCst);
+        if generation_of(before) != short(generation) {
+            return self.claim_anew(before, generation, current);
+        }
+        let position = before & POSITION;
+        if position & self.span.tended == 0 {
+            self.tend(generation, position);
+        }
+        Some(position)
+    }
+
+    /// The head was of another generation: it has not begun, or is over.
+    #[cold]
+    fn claim_anew(&self, taken: u64, generation: u64, current: impl Fn() -> bool) -> Option<u64> {
+        loop {
+            let seen = self.head.load(Ordering::SeqCst);
+            // Asked after the look at the head: whoever began a later generation
+            // has seen it, and so do we.
+            if !current() {
+                // Nothing may count here, in whatever generation it was taken.
+                self.note(self.failed, generation_of(taken), taken & POSITION, CALL);
+                return None;
+            }
+            let (next, position) = if generation_of(seen) == short(generation) {
+                (seen + 1, seen & POSITION)
+            } else {
+                (short(generation) << POSITION_BITS | 1, 0)
+            };
+            if self.head.compare_exchange(seen, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                return Some(position);
+            }
+        }
+    }
+
+    /// Notes that the call at `position` failed, or was slow.
+    pub(crate) fn note_ended(&self, generation: u64, position: u64, failed: bool, slow: bool) {
+        if failed {
+            self.note(self.failed, generation, position, FAILURE);
+        }
+        if let (true, Some(ring)) = (slow, self.slow) {
+            self.note(ring, generation, position, FAILURE);
+        }
+    }
+
+    fn note(&self, ring: &Ring, generation: u64, position: u64, what: u64) {
+        let bucket = self.span.bucket(generation, position);
+        let one = what * self.span.unit(position);
+        ring::add(ring, bucket, one, || self.holds(generation, position));
+    }
+
+    /// Whether the window still holds `position`, and nobody can have begun its
+    /// slot for a later block.
+    fn holds(&self, generation: u64, position: u64) -> bool {
+        let head = self.head.load(Ordering::SeqCst);
+        let since = (head & POSITION).wrapping_sub(position);
+        generation_of(head) == short(generation) && since <= self.span.calls
+    }
+
+    #[cold]
+    fn tend(&self, generation: u64, position: u64) {
+        let bucket = self.span.bucket(generation, position);
+        for ring in [Some(self.failed), self.slow].into_iter().flatten() {
+            ring::tend(ring, bucket, || self.holds(generation, position));
+        }
+    }
+
+    /// Calls, failures and slow calls in the window.
+    pub(crate) fn sum(&self, generation: u64) -> (u64, u64, u64) {
+        let head = self.head.load(Ordering::SeqCst);
+        let end = head & POSITION;
+        if generation_of(head) != short(generation) || end == 0 {
+            return (0, 0, 0);
+        }
+        let Span { calls, block, .. } = self.span;
+        let oldest = end.saturating_sub(calls);
+        let first = oldest / block;
+        let (begin, inside) =
+            if self.span.exact() { (oldest, oldest % BITS) } else { (first * block, 0) };
+        let (mut void, mut failures, mut slow) = (0, 0, 0);
+        for epoch in first..=(end - 1) / block {
+            let bucket = Bucket { generation: short(generation), epoch };
+            let before = if epoch == first { inside } else { 0 };
+            let (voids, failed) = ring::read(self.failed, bucket);
+            void += self.count(voids, before);
+            failures += self.count(failed, before);
+            let (_, slowed) = self.slow.map_or((0, 0), |ring| ring::read(ring, bucket));
+            slow += self.count(slowed, before);
+        }
+        ((end - begin).saturating_sub(void), failures, slow)
+    }
+
+    /// What a field of a slot counts, without its positions up to `before`.
+    fn count(&self, field: u64, before: u64) -> u64 {
+        if self.span.exact() { (field >> before).count_ones().into() } else { field }
+    }
+}
