@@ -2,7 +2,7 @@
 
 mod support;
 
-use plimsoll_fanout::{Ended, Report, Verdict, scatter_gather};
+use plimsoll_fanout::{Ended, Failure, Report, Verdict, scatter_gather};
 use std::{error::Error, fmt, future::pending};
 use support::{Count, MS};
 use tokio::time::{Instant, sleep};
@@ -199,6 +199,38 @@ async fn stragglers_have_an_owner() {
     let start = Instant::now();
     assert_eq!(stragglers.finish(10 * MS).await, 1);
     assert_eq!((running.get(), start.elapsed()), (0, 10 * MS));
+}
+
+#[test]
+fn a_straggler_that_its_runtime_cut_off_is_reported_as_such() {
+    let gone = support::paused();
+    let scatter = scatter_gather().optional("a", answers(1)).optional("b", hangs()).quorum(1);
+    let scatter = scatter.optional("c", hangs()).optional("d", answers(2));
+    let (_, mut stragglers) = gone.block_on(async {
+        let kept = scatter.run_keeping_stragglers().await;
+        sleep(5 * MS).await; // "d" answers meanwhile
+        kept
+    });
+    drop(gone);
+    support::paused().block_on(async {
+        assert_eq!(stragglers.len(), 3);
+        assert_eq!(stragglers.next().await, Some(("d".to_owned(), Ok(2))));
+        for name in ["b", "c"] {
+            let cut_off = Err(Failure::Cancelled);
+            assert_eq!(stragglers.next().await, Some((name.to_owned(), cut_off)));
+        }
+        assert!(stragglers.is_empty());
+        assert_eq!(stragglers.next().await, None);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_met_leaves_no_straggler() {
+    let scatter = scatter_gather().required("a", fails(1)).optional("b", hangs());
+    let (report, mut stragglers) = scatter.run_keeping_stragglers().await;
+    assert_eq!(ends(&report), [("a", &Ended::Failed(Down), 1), ("b", &Ended::Cancelled, 1)]);
+    assert!(stragglers.is_empty());
+    assert_eq!(stragglers.next().await, None);
 }
 
 #[tokio::test(start_paused = true)]

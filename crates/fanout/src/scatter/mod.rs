@@ -1,12 +1,17 @@
 //! Named branches, of which some are enough.
 //!
-//! `tally` decides, `report` is what comes of it, and here it runs.
+//! `tally` decides, `report` is what comes of it, `stragglers` are those that run
+//! on, and here it runs.
 
 mod report;
+mod stragglers;
 mod tally;
 
-pub use self::report::{Branch, Ended, NotMet, Report, Verdict};
 use self::tally::Tally;
+pub use self::{
+    report::{Branch, Ended, NotMet, Report, Verdict},
+    stragglers::Stragglers,
+};
 use crate::{Answer, Failure, caught::caught_async};
 use plimsoll_core::ConfigError;
 use std::{fmt, pin::Pin, time::Duration};
@@ -331,67 +336,13 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
     }
 
     fn into_stragglers(mut self) -> (Report<T, E>, Stragglers<T, E>) {
-        self.write_down(|| Ended::Straggling);
-        let names = self.report.branches.iter().map(|branch| branch.name.clone()).collect();
+        if self.report.is_met() {
+            self.write_down(|| Ended::Straggling);
+        }
+        let straggling = |branch: &Branch<T, E>| {
+            matches!(branch.ended, Ended::Straggling).then(|| branch.name.clone())
+        };
+        let names = self.report.branches.iter().map(straggling).collect();
         (self.report, Stragglers { running: self.running, names })
-    }
-}
-
-/// Branches that run after the verdict. Dropped, it aborts them.
-pub struct Stragglers<T, E> {
-    running: JoinSet<(usize, Answer<T, E>)>,
-    names: Vec<String>,
-}
-
-impl<T: Send + 'static, E: Send + 'static> Stragglers<T, E> {
-    /// How many run.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.running.len()
-    }
-
-    /// Whether none runs.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.running.is_empty()
-    }
-
-    /// The next that ends, and its name; `None` when all have.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it loses nothing.
-    pub async fn next(&mut self) -> Option<(String, Result<T, Failure<E>>)> {
-        loop {
-            // One that was cut off by its runtime has no number.
-            if let Ok((number, result)) = self.running.join_next().await? {
-                return Some((std::mem::take(&mut self.names[number]), result));
-            }
-        }
-    }
-
-    /// Waits for all, but no longer than `within`, and aborts the rest. Returns
-    /// how many that were.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it aborts all.
-    pub async fn finish(mut self, within: Duration) -> usize {
-        match Instant::now().checked_add(within) {
-            Some(until) => {
-                let all = async { while self.running.join_next().await.is_some() {} };
-                let _ = timeout_at(until, all).await; // the rest is counted below
-            }
-            None => while self.running.join_next().await.is_some() {},
-        }
-        let left = self.running.len();
-        self.running.shutdown().await;
-        left
-    }
-}
-
-impl<T, E> fmt::Debug for Stragglers<T, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stragglers").field("running", &self.running.len()).finish_non_exhaustive()
     }
 }
