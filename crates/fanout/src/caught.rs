@@ -4,7 +4,7 @@ use crate::Panicked;
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     task::Poll,
 };
 
@@ -25,11 +25,4 @@ pub(crate) async fn caught_async<F: Future>(future: F) -> Result<F::Output, Pani
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
-}
-
-/// Polls once.
-pub(crate) fn poll_once<F: Future>(
-    mut future: Pin<&mut F>,
-) -> impl Future<Output = Poll<F::Output>> {
-    poll_fn(move |cx| Poll::Ready(future.as_mut().poll(cx)))
 }

@@ -9,25 +9,39 @@ use std::{fmt, sync::Arc};
 #[derive(Debug, Default)]
 pub struct Hints {
     held: AtomicUsize,
-    chunk: AtomicUsize,
-    resting: AtomicUsize,
+    /// Read for each item.
+    chunk: Apart,
+    resting: Apart,
+}
+
+/// On cache lines of its own: whoever reads it often keeps them until it changes.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart(AtomicUsize);
+
+impl Apart {
+    fn set(&self, value: usize) {
+        if self.0.load(Relaxed) != value {
+            self.0.store(value, Relaxed);
+        }
+    }
 }
 
 impl Hints {
     pub(crate) fn set(&self, held: usize, chunk: usize, resting: usize) {
         self.held.store(held, Relaxed);
-        self.chunk.store(chunk, Relaxed);
-        self.resting.store(resting, Relaxed);
+        self.chunk.set(chunk);
+        self.resting.set(resting);
     }
 
     #[inline]
     pub(crate) fn chunk(&self) -> usize {
-        self.chunk.load(Relaxed)
+        self.chunk.0.load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn resting(&self) -> usize {
-        self.resting.load(Relaxed)
+        self.resting.0.load(Relaxed)
     }
 }
 

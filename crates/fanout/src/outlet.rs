@@ -8,6 +8,7 @@ use crate::{
 use futures_core::Stream;
 use std::{
     collections::VecDeque,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -66,20 +67,36 @@ impl<S: Stream, U, E> Outlet<S, U, E> {
                 self.yielded += 1;
                 // The workers pull in chunks, so that room is given back alike.
                 if self.yielded >= self.hints.chunk() {
-                    self.shared.release(std::mem::take(&mut self.yielded));
+                    self.release();
                 }
                 let place = self.place;
                 self.place += 1;
                 return Poll::Ready(Some((place, result)));
             }
+            if !ready!(self.poll_more(cx)) {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn release(&mut self) {
+        self.shared.release(mem::take(&mut self.yielded));
+    }
+
+    /// Goes on to what was finished next; `false` when nothing will be.
+    #[inline(never)]
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
             if let Some(run) = self.runs.pop_front() {
                 (self.place, self.current) = (run.first, run.items);
-            } else if self.over {
-                return Poll::Ready(None);
-            } else {
-                let yielded = std::mem::take(&mut self.yielded);
-                self.over = !ready!(self.shared.poll_take(&mut self.runs, yielded, cx));
+                return Poll::Ready(true);
             }
+            if self.over {
+                return Poll::Ready(false);
+            }
+            let yielded = mem::take(&mut self.yielded);
+            self.over = !ready!(self.shared.poll_take(&mut self.runs, yielded, cx));
         }
     }
 

@@ -149,22 +149,34 @@ fn nonsense_from_configuration_is_an_error() {
     assert!(panic.is_err());
 }
 
+/// Dropped, it panics with 4 and 5.
+struct Left(u64);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        assert!(!matches!(self.0, 4 | 5), "when it is dropped");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_one_items_result_wherever_it_happens() {
-    let results = stream::iter(0..6_u64).fan_out(2, |n| {
+    let results = stream::iter(0..8_u64).fan_out(2, |n| {
         assert!(n != 1, "in the function");
+        let left = Left(n);
         async move {
             assert!(n != 2, "at the first poll");
-            sleep(MS).await;
+            if n % 2 == 1 {
+                sleep(MS).await;
+            }
             assert!(n != 3, "after a pause");
-            n
+            left.0
         }
     });
     let mut results: Vec<_> = results.ordered().collect().await;
-    for (n, said) in [(3, "after a pause"), (2, "at the first poll"), (1, "in the function")] {
-        assert_eq!(message(results.remove(n)), said);
-    }
-    assert_eq!(results, [Ok(0), Ok(4), Ok(5)]);
+    let said: Vec<_> = results.drain(1..6).map(message).collect();
+    let dropped = "when it is dropped";
+    assert_eq!(said, ["in the function", "at the first poll", "after a pause", dropped, dropped]);
+    assert_eq!(results, [Ok(0), Ok(6), Ok(7)]);
 }
 
 #[tokio::test]
@@ -300,6 +312,18 @@ fn a_runtime_that_is_shut_down_cuts_its_items_off_and_says_so() {
         let cut = rest.iter().filter(|result| **result == Err(Failure::Cancelled)).count();
         assert_eq!(cut, 2, "the one that waited, and the rest of the source: {rest:?}");
         assert_eq!(rest.len(), 5, "{rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_waits_has_its_result_before_the_window_is_full() {
+    for ordered in [false, true] {
+        let run = Count::default();
+        let count = run.clone();
+        let results = stream::iter(0..1_000).fan_out(1, move |_| ready(count.up())).window(1_000);
+        let mut results = if ordered { results.ordered() } else { results };
+        assert_eq!(results.next().await, Some(Ok(1)));
+        assert_eq!(run.get(), 1, "the worker gave way");
     }
 }
 

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use plimsoll_core::Tick;
 #[cfg(not(plimsoll_loom))]
 use plimsoll_core::{Clock, DefaultClock};
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 /// The clock is read once in so many items, if nobody waits for them.
 const GLANCE: usize = 16;
@@ -28,6 +28,16 @@ pub(crate) struct Hand<S: Stream, U, E> {
     items: std::vec::IntoIter<S::Item>,
     started: Tick,
     of: Of,
+    /// The consumer waited, and was woken.
+    told: bool,
+}
+
+/// How it went in the end.
+pub(crate) struct Finish {
+    /// How long it all took.
+    pub(super) took: Duration,
+    /// The consumer waited, and was woken.
+    pub(super) told: bool,
 }
 
 /// How it went so far.
@@ -42,7 +52,7 @@ impl<S: Stream, U, E> Hand<S, U, E> {
     pub(super) fn new(shared: Arc<Shared<S, U, E>>, run: Run<S::Item>, started: Tick) -> Self {
         let results = Vec::with_capacity(run.len());
         let Run { first, items } = run;
-        Self { shared, first, results, running: false, items, started, of: Of::Whole }
+        Self { shared, first, results, running: false, items, started, of: Of::Whole, told: false }
     }
 
     /// The item that [`next`](Self::next) will take out.
@@ -73,16 +83,25 @@ impl<S: Stream, U, E> Hand<S, U, E> {
     /// The item that is running waits for something. What is finished is handed
     /// over, and what is not started is given back, so that neither waits too.
     pub(crate) fn wait(&mut self) {
-        self.of = Of::Waited;
-        self.split();
+        if self.of != Of::Waited {
+            self.of = Of::Waited;
+            self.split();
+        }
     }
 
     /// The same, between two items, if the chunk has already taken too long.
     /// The clock is read now and then, or each time if others rest.
     #[inline]
     pub(crate) fn split_if_long(&mut self) {
-        let glance = self.results.len() % GLANCE == 0 || self.shared.hints().resting() > 0;
-        if glance && !self.is_empty() && Pace::is_long(now().since(self.started)) {
+        if self.results.len() % GLANCE == 0 || self.shared.hints().resting() > 0 {
+            self.glance();
+        }
+    }
+
+    // Not inlined, for the sake of the items between.
+    #[inline(never)]
+    fn glance(&mut self) {
+        if !self.is_empty() && Pace::is_long(now().since(self.started)) {
             self.of = Of::Partial;
             self.split();
         }
@@ -93,12 +112,13 @@ impl<S: Stream, U, E> Hand<S, U, E> {
         let results = self.take_results();
         let items = mem::take(&mut self.items);
         let waits = self.of == Of::Waited;
-        self.shared.step(|state, after| {
+        self.told |= self.shared.step(|state, after| {
             if waits {
                 state.waited(after);
             }
             state.deliver(results, Chunk::Partial, after);
             state.give_back(Run { first: after_running, items }, after);
+            after.told
         });
     }
 
@@ -108,8 +128,8 @@ impl<S: Stream, U, E> Hand<S, U, E> {
         results
     }
 
-    /// Hands over the results, and says how long it all took.
-    pub(crate) fn finish(mut self) -> std::time::Duration {
+    /// Hands over the results.
+    pub(crate) fn finish(mut self) -> Finish {
         let took = now().since(self.started);
         let of = match self.of {
             Of::Whole => Chunk::Whole(took),
@@ -117,8 +137,11 @@ impl<S: Stream, U, E> Hand<S, U, E> {
             Of::Waited => Chunk::Waited,
         };
         let results = self.take_results();
-        self.shared.step(|state, after| state.deliver(results, of, after));
-        took
+        self.told |= self.shared.step(|state, after| {
+            state.deliver(results, of, after);
+            after.told
+        });
+        Finish { took, told: self.told }
     }
 }
 

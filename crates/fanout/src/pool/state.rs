@@ -56,6 +56,8 @@ impl Bounds {
 pub(super) struct After {
     pub(super) wake: Vec<Waker>,
     pub(super) forget: Vec<Waker>,
+    /// The consumer is among those that are woken.
+    pub(super) told: bool,
 }
 
 impl After {
@@ -300,6 +302,7 @@ impl<T, U, E> State<T, U, E> {
     fn put(&mut self, results: Run<Answer<U, E>>, after: &mut After) {
         self.finished.put(results);
         if self.finished.is_ready() {
+            after.told |= self.consumer.is_some();
             after.wake.extend(self.consumer.take());
         }
     }

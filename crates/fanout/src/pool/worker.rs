@@ -1,13 +1,15 @@
 //! The task of one worker.
 
-use super::{Hand, Shared};
-use crate::{
-    Failure,
-    caught::{caught_async, poll_once},
-    work::Work,
-};
+use super::{Hand, Shared, hand::Finish};
+use crate::{Answer, Failure, caught::caught, work::Work};
 use futures_core::Stream;
-use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::task::yield_now;
 
 /// So long a worker goes on without giving way to other tasks of its thread.
@@ -30,46 +32,75 @@ where
 {
     let mut busy = Duration::ZERO;
     while let Some(hand) = leave.0.pull(worker).await {
-        busy += run_all(hand, &*work).await;
-        if busy > SLICE {
+        let Finish { took, told } = run_all(hand, &*work).await;
+        busy += took;
+        // The consumer was put into the line of this thread. If it came only when
+        // the window is full, the other workers would rest meanwhile, and the
+        // threads of a runtime that find nothing to do are slow to wake.
+        if told || busy > SLICE {
             busy = Duration::ZERO;
             yield_now().await;
         }
     }
 }
 
-/// Runs what is in hand, whatever panics, and says how long it took.
-pub(crate) async fn run_all<S, W>(mut hand: Hand<S, W::Output, W::Error>, work: &W) -> Duration
+/// Runs what is in hand, whatever panics.
+pub(crate) async fn run_all<S, W>(mut hand: Hand<S, W::Output, W::Error>, work: &W) -> Finish
 where
     S: Stream,
     W: Work<S::Item>,
 {
-    while !hand.is_empty() {
-        // One frame for the panics of a whole chunk. Whatever it was, it was the
-        // item that was taken out last.
-        if let Err(panic) = caught_async(run(&mut hand, work)).await {
-            hand.put(Err(Failure::Panicked(panic)));
-        }
-    }
+    run_each(&mut hand, |item| work.run(item)).await;
     hand.finish()
 }
 
-/// Runs what is in hand, or until something waits.
-async fn run<S, W>(hand: &mut Hand<S, W::Output, W::Error>, work: &W)
+/// Runs one item after the other. They share a place for their futures, so that
+/// an item that is ready at once costs no state but its own.
+async fn run_each<S, U, E, Fut>(hand: &mut Hand<S, U, E>, work: impl Fn(S::Item) -> Fut)
 where
     S: Stream,
-    W: Work<S::Item>,
+    Fut: Future<Output = Answer<U, E>>,
 {
-    while let Some(item) = hand.next() {
-        let mut future = pin!(work.run(item));
-        let result = match poll_once(future.as_mut()).await {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                hand.wait();
-                future.await
+    let mut place = pin!(None);
+    poll_fn(|cx| {
+        loop {
+            // One frame for the panics of a whole chunk. Whatever it was, it was
+            // the item that was taken out last.
+            match caught(|| poll_each(hand, place.as_mut(), &work, cx)) {
+                Ok(polled) => return polled,
+                Err(panic) => {
+                    let also = caught(|| place.set(None)).err();
+                    hand.put(Err(Failure::Panicked(also.unwrap_or(panic))));
+                }
             }
-        };
-        hand.put(result);
-        hand.split_if_long();
+        }
+    })
+    .await;
+}
+
+/// Runs what is in hand until something waits. `place` has the item that did.
+#[inline]
+fn poll_each<S, U, E, Fut>(
+    hand: &mut Hand<S, U, E>,
+    mut place: Pin<&mut Option<Fut>>,
+    work: &impl Fn(S::Item) -> Fut,
+    cx: &mut Context<'_>,
+) -> Poll<()>
+where
+    S: Stream,
+    Fut: Future<Output = Answer<U, E>>,
+{
+    loop {
+        if let Some(future) = place.as_mut().as_pin_mut() {
+            let Poll::Ready(result) = future.poll(cx) else {
+                hand.wait();
+                return Poll::Pending;
+            };
+            place.set(None);
+            hand.put(result);
+            hand.split_if_long();
+        }
+        let Some(item) = hand.next() else { return Poll::Ready(()) };
+        place.set(Some(work(item)));
     }
 }
