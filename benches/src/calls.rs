@@ -36,8 +36,8 @@ const POLLS: u64 = 1 << 32;
 
 /// Polls a future until it is ready. One that waits for another thread is asked
 /// again at once, so that no sleep of the system is counted as its own; `None` if
-/// it is never ready.
-#[inline]
+/// it is never ready. Inlined as an `.await` is: a call would move the future.
+#[inline(always)]
 pub(crate) fn ended<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());

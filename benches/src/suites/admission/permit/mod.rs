@@ -28,9 +28,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
 const AMPLE: u32 = 1_000;
 
 const TRY: &str = "tokio try_acquire";
-const TRY_OWNED: &str = "tokio try_acquire_owned";
 const AWAIT: &str = "tokio acquire().await";
-const AWAIT_OWNED: &str = "tokio acquire_owned().await";
 
 fn half_of(peer: &str) -> [(On, AtMost); 2] {
     each(AtMost::times(0.5, peer), AtMost::times(0.5, peer))
@@ -39,19 +37,19 @@ fn half_of(peer: &str) -> [(On, AtMost); 2] {
 fn tried() -> Group {
     Group::new(Expect::Admitted)
         .ours(ours::tried("permit, try", AMPLE), &half_of(TRY))
-        .ours(ours::tried_owned("permit, try, owned"), &half_of(TRY_OWNED))
+        .ours(ours::tried_owned("permit, try, owned"), &[])
         .peer(peers::try_acquire(TRY, AMPLE))
-        .peer(peers::try_acquire_owned(TRY_OWNED))
+        .peer(peers::try_acquire_owned())
         .peer(peers::least())
 }
 
 fn awaited() -> Group {
     Group::new(Expect::Admitted)
         .ours(ours::awaited("permit, await"), &half_of(AWAIT))
-        .ours(ours::awaited_owned("permit, await, owned"), &half_of(AWAIT_OWNED))
+        .ours(ours::awaited_owned("permit, await, owned"), &[])
         .ours(ours::run("permit, await, around a future"), &[])
         .peer(peers::acquire(AWAIT))
-        .peer(peers::acquire_owned(AWAIT_OWNED))
+        .peer(peers::acquire_owned())
         .peer(peers::tower())
         .peer(peers::resilience())
 }

@@ -42,8 +42,10 @@ pub(super) fn try_acquire(name: &str, many: u32) -> Subject {
 }
 
 /// A permit that may go to another task.
-pub(super) fn try_acquire_owned(name: &str) -> Subject {
-    Subject::shared(name, shared, |semaphore| held(semaphore.clone().try_acquire_owned()))
+pub(super) fn try_acquire_owned() -> Subject {
+    Subject::shared("tokio try_acquire_owned", shared, |semaphore| {
+        held(semaphore.clone().try_acquire_owned())
+    })
 }
 
 pub(super) fn try_acquire_refused(name: &str) -> Subject {
@@ -58,8 +60,8 @@ pub(super) fn acquire(name: &str) -> Subject {
     )
 }
 
-pub(super) fn acquire_owned(name: &str) -> Subject {
-    Subject::shared(name, shared, |semaphore| {
+pub(super) fn acquire_owned() -> Subject {
+    Subject::shared("tokio acquire_owned().await", shared, |semaphore| {
         ended(semaphore.clone().acquire_owned()).is_some_and(held)
     })
 }
