@@ -20,6 +20,9 @@ pub enum Stop {
     Wait,
     /// The budget grants no retry: too much of the load fails already.
     Budget,
+    /// The request could not be copied, so there is none to send again. Layers say
+    /// this.
+    Unrepeatable,
 }
 
 impl Stop {
@@ -33,6 +36,7 @@ impl Stop {
             Self::Deadline => "deadline",
             Self::Wait => "wait",
             Self::Budget => "budget",
+            Self::Unrepeatable => "unrepeatable",
         }
     }
 
@@ -44,6 +48,7 @@ impl Stop {
             Self::Deadline => "the deadline leaves no time for another",
             Self::Wait => "it is asked to wait for too long",
             Self::Budget => "the retry budget is spent",
+            Self::Unrepeatable => "the request cannot be sent again",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What people type: a `Hedge` and its settings.
 
-use crate::{EveryError, RetryBudget, StopIf, quantile::Quantile};
+use crate::{EveryError, RetryBudget, StopIf, Unobserved, quantile::Quantile};
 use plimsoll_core::{Clock, ConfigError, DefaultClock};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -56,12 +56,13 @@ use std::{fmt, sync::Arc, time::Duration};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Hedge<J = EveryError, K = DefaultClock> {
+pub struct Hedge<J = EveryError, O = Unobserved, K = DefaultClock> {
     pub(crate) delay: Delay,
     /// The first included.
     pub(crate) calls: u32,
     pub(crate) budget: Option<RetryBudget>,
     pub(crate) judge: J,
+    pub(crate) observer: O,
     pub(crate) clock: K,
 }
 
@@ -137,12 +138,13 @@ impl Hedge {
             calls: 2,
             budget: Some(RetryBudget::default()),
             judge: EveryError,
+            observer: Unobserved,
             clock: DefaultClock::new(),
         }
     }
 }
 
-impl<J, K> Hedge<J, K> {
+impl<J, O, K> Hedge<J, O, K> {
     /// At most so many calls for one answer, the first included: 1 never hedges.
     /// By default 2.
     ///
@@ -220,7 +222,7 @@ impl<J, K> Hedge<J, K> {
     /// # let _ = hedge;
     /// ```
     #[must_use]
-    pub fn stop_if<E: ?Sized, F: Fn(&E) -> bool>(self, permanent: F) -> Hedge<StopIf<J, F>, K> {
+    pub fn stop_if<E: ?Sized, F: Fn(&E) -> bool>(self, permanent: F) -> Hedge<StopIf<J, F>, O, K> {
         self.judged(|before| StopIf(before, permanent))
     }
 
@@ -230,13 +232,26 @@ impl<J, K> Hedge<J, K> {
     ///
     /// [permanent]: crate::Verdict::Permanent
     #[must_use]
-    pub fn judge<M>(self, judge: M) -> Hedge<M, K> {
+    pub fn judge<M>(self, judge: M) -> Hedge<M, O, K> {
         self.judged(|_| judge)
     }
 
-    fn judged<M>(self, new: impl FnOnce(J) -> M) -> Hedge<M, K> {
-        let Self { delay, calls, budget, judge, clock } = self;
-        Hedge { delay, calls, budget, judge: new(judge), clock }
+    fn judged<M>(self, new: impl FnOnce(J) -> M) -> Hedge<M, O, K> {
+        let Self { delay, calls, budget, judge, observer, clock } = self;
+        Hedge { delay, calls, budget, judge: new(judge), observer, clock }
+    }
+
+    /// For layers, which judge results and not errors: the judge, and all else.
+    #[doc(hidden)]
+    pub fn into_parts(self) -> (J, Hedge<EveryError, O, K>) {
+        let Self { delay, calls, budget, judge, observer, clock } = self;
+        (judge, Hedge { delay, calls, budget, judge: EveryError, observer, clock })
+    }
+
+    /// For layers: how many calls there may be for one answer.
+    #[doc(hidden)]
+    pub fn calls(&self) -> u32 {
+        self.calls
     }
 
     /// The same by another clock, by which latencies and the budget are measured.
@@ -244,13 +259,13 @@ impl<J, K> Hedge<J, K> {
     /// Delays are slept on the tokio timer, whatever the clock: give
     /// [`TokioClock`](plimsoll_core::TokioClock) in paused time.
     #[must_use]
-    pub fn clock<L: Clock>(self, clock: L) -> Hedge<J, L> {
-        let Self { delay, calls, budget, judge, .. } = self;
-        Hedge { delay, calls, budget, judge, clock }
+    pub fn clock<L: Clock>(self, clock: L) -> Hedge<J, O, L> {
+        let Self { delay, calls, budget, judge, observer, .. } = self;
+        Hedge { delay, calls, budget, judge, observer, clock }
     }
 }
 
-impl<J, K> fmt::Debug for Hedge<J, K> {
+impl<J, O, K> fmt::Debug for Hedge<J, O, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hedge")
             .field("delay", &self.delay)

@@ -50,6 +50,13 @@ pub enum Verdict {
 pub trait Judge<E: ?Sized> {
     /// What `error` says about trying again.
     fn judge(&self, error: &E) -> Verdict;
+
+    /// Whether the work may have begun before it ended in `error`: unless that is
+    /// sure, what must not be done twice is not tried again. By default it may.
+    fn may_have_begun(&self, error: &E) -> bool {
+        let _ = error;
+        true
+    }
 }
 
 /// Retries every error but the refusals of an open breaker or a closed gate, and
@@ -73,6 +80,11 @@ impl<E: AsRejected> Judge<E> for Refusals {
             (_, Some(wait)) => Verdict::NotBefore(wait),
             (_, None) => Verdict::Transient,
         }
+    }
+
+    /// What was refused never began; a deadline may also cut off what did.
+    fn may_have_begun(&self, error: &E) -> bool {
+        error.as_rejected().is_none_or(|refusal| refusal.reason() == Reason::Deadline)
     }
 }
 
@@ -107,6 +119,10 @@ impl<E: ?Sized, J: Judge<E>, F: Fn(&E) -> bool> Judge<E> for StopIf<J, F> {
     fn judge(&self, error: &E) -> Verdict {
         if (self.1)(error) { Verdict::Permanent } else { self.0.judge(error) }
     }
+
+    fn may_have_begun(&self, error: &E) -> bool {
+        self.0.may_have_begun(error)
+    }
 }
 
 /// Retries what another judge does, but not before the time that a function
@@ -121,5 +137,9 @@ impl<E: ?Sized, J: Judge<E>, F: Fn(&E) -> Option<Duration>> Judge<E> for RetryAf
             (Verdict::Transient, Some(wait)) => Verdict::NotBefore(wait),
             (verdict, _) => verdict,
         }
+    }
+
+    fn may_have_begun(&self, error: &E) -> bool {
+        self.0.may_have_begun(error)
     }
 }

@@ -23,6 +23,7 @@ pub use crate::{
     error::{RetryError, Stop},
     hedge::Hedge,
     judge::{EveryError, Judge, Refusals, RetryAfter, RetryIf, StopIf, Verdict},
-    observe::{Observe, OnRetry, Unobserved},
+    observe::{HedgeEvent, Observe, ObserveHedge, OnGiveUp, OnHedge, OnRetry, Unobserved},
     retry::Retry,
+    run::Begun,
 };

@@ -1,6 +1,6 @@
 //! The waiting: several calls, and the first that succeeds.
 
-use crate::{Hedge, Judge, Verdict};
+use crate::{Hedge, HedgeEvent, Judge, ObserveHedge, Verdict};
 use plimsoll_core::{Clock, Tick};
 use std::{
     future::poll_fn,
@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::time::{Sleep, sleep};
 
-impl<J, K: Clock> Hedge<J, K> {
+impl<J, O: ObserveHedge, K: Clock> Hedge<J, O, K> {
     /// Makes a call, and others beside it if it takes long; see [`Hedge`] for
     /// what happens when.
     ///
@@ -57,21 +57,21 @@ impl<J, K: Clock> Hedge<J, K> {
     {
         let mut race = Race::of(self);
         let mut first = pin!(Some(call(1)));
-        let mut others: Vec<Pin<Box<A>>> = Vec::new();
+        let mut others: Vec<(u32, Pin<Box<A>>)> = Vec::new();
         let mut timer = pin!(None);
         // All calls live in this function, so they are gone before its answer is
         // there: whoever has that can rely on it that nothing else is under way.
         poll_fn(|cx| {
             loop {
                 let step = match race.poll_calls(first.as_mut(), &mut others, cx) {
-                    Poll::Ready(result) => race.ended(result),
+                    Poll::Ready((number, result)) => race.ended(number, result),
                     Poll::Pending => race.poll_timer(timer.as_mut(), cx),
                 };
                 match step {
                     Step::Call => {
                         race.made += 1;
                         timer.set(None); // the delay begins anew
-                        others.push(Box::pin(call(race.made)));
+                        others.push((race.made, Box::pin(call(race.made))));
                     }
                     Step::Wait => {}
                     Step::Pending => return Poll::Pending,
@@ -95,8 +95,8 @@ enum Step<T, E> {
 }
 
 /// How a hedged call stands.
-struct Race<'a, J, K> {
-    hedge: &'a Hedge<J, K>,
+struct Race<'a, J, O, K> {
+    hedge: &'a Hedge<J, O, K>,
     made: u32,
     running: u32,
     /// The delay of this call, if it is known; looked up when the first call has
@@ -108,19 +108,19 @@ struct Race<'a, J, K> {
     measured_from: Option<Tick>,
 }
 
-impl<'a, J, K: Clock> Race<'a, J, K> {
-    fn of(hedge: &'a Hedge<J, K>) -> Self {
+impl<'a, J, O: ObserveHedge, K: Clock> Race<'a, J, O, K> {
+    fn of(hedge: &'a Hedge<J, O, K>) -> Self {
         let measured_from = hedge.delay.quantile().map(|_| hedge.clock.now());
         Self { hedge, made: 1, running: 1, delay: None, spent: false, measured_from }
     }
 
-    /// The next call to end.
+    /// The next call to end, and its number.
     fn poll_calls<T, E, A>(
         &mut self,
         mut first: Pin<&mut Option<A>>,
-        others: &mut Vec<Pin<Box<A>>>,
+        others: &mut Vec<(u32, Pin<Box<A>>)>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<T, E>>
+    ) -> Poll<(u32, Result<T, E>)>
     where
         A: Future<Output = Result<T, E>>,
     {
@@ -128,13 +128,14 @@ impl<'a, J, K: Clock> Race<'a, J, K> {
             if let Poll::Ready(result) = call.poll(cx) {
                 first.set(None);
                 self.first_ended(result.is_ok());
-                return Poll::Ready(result);
+                return Poll::Ready((1, result));
             }
         }
         for at in 0..others.len() {
-            if let Poll::Ready(result) = others[at].as_mut().poll(cx) {
-                drop(others.swap_remove(at));
-                return Poll::Ready(result);
+            if let Poll::Ready(result) = others[at].1.as_mut().poll(cx) {
+                let (number, call) = others.swap_remove(at);
+                drop(call);
+                return Poll::Ready((number, result));
             }
         }
         Poll::Pending
@@ -149,9 +150,9 @@ impl<'a, J, K: Clock> Race<'a, J, K> {
     }
 }
 
-impl<J, K: Clock> Race<'_, J, K> {
-    /// A call has ended.
-    fn ended<T, E>(&mut self, result: Result<T, E>) -> Step<T, E>
+impl<J, O: ObserveHedge, K: Clock> Race<'_, J, O, K> {
+    /// The call with this number has ended.
+    fn ended<T, E>(&mut self, number: u32, result: Result<T, E>) -> Step<T, E>
     where
         J: Judge<E>,
     {
@@ -162,6 +163,7 @@ impl<J, K: Clock> Race<'_, J, K> {
                 if let Some(budget) = &self.hedge.budget {
                     budget.deposit();
                 }
+                self.hedge.observer.hedging(HedgeEvent::Won(number));
                 return Step::Done(Ok(answer));
             }
             Err(error) => error,
@@ -185,6 +187,8 @@ impl<J, K: Clock> Race<'_, J, K> {
         };
         self.spent = !paid;
         self.running += u32::from(paid);
+        let made = HedgeEvent::Made(self.made.saturating_add(1));
+        self.hedge.observer.hedging(if paid { made } else { HedgeEvent::Unpaid });
         paid
     }
 

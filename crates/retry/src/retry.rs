@@ -1,7 +1,7 @@
 //! What people type: a `Retry` and its settings.
 
 use crate::{
-    Jitter, OnRetry, Refusals, RetryAfter, RetryBudget, RetryIf, StopIf, Unobserved,
+    EveryError, Jitter, Refusals, RetryAfter, RetryBudget, RetryIf, StopIf, Unobserved,
     backoff::Backoff, draws::Draws, plan::Plan,
 };
 use plimsoll_core::{Clock, ConfigError, DefaultClock};
@@ -349,32 +349,8 @@ impl<O, K> Retry<Refusals, O, K> {
     }
 }
 
-/// Observers and clocks.
+/// Clocks.
 impl<J, O, K> Retry<J, O, K> {
-    /// Tells `hear` of each retry before its pause: the number of the attempt
-    /// that failed, 1 for the first, its error, and the pause. Others who were
-    /// told before still are.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use plimsoll_core::Error;
-    /// use plimsoll_retry::Retry;
-    /// use std::{io, time::Duration};
-    ///
-    /// let retry = Retry::exponential(Duration::from_millis(100))
-    ///     .on_retry(|attempt, error: &Error<io::Error>, _| eprintln!("{attempt}: {error}"));
-    /// # let _ = retry;
-    /// ```
-    #[must_use]
-    pub fn on_retry<E: ?Sized, F>(self, hear: F) -> Retry<J, OnRetry<O, F>, K>
-    where
-        F: Fn(u32, &E, Duration),
-    {
-        let Self { plan, budget, judge, observer, draws, clock } = self;
-        Retry { plan, budget, judge, observer: OnRetry(observer, hear), draws, clock }
-    }
-
     /// The same by another clock, by which deadlines, the time for all attempts
     /// and the budget are measured.
     ///
@@ -384,6 +360,33 @@ impl<J, O, K> Retry<J, O, K> {
     pub fn clock<L: Clock>(self, clock: L) -> Retry<J, O, L> {
         let Self { plan, budget, judge, observer, draws, .. } = self;
         Retry { plan, budget, judge, observer, draws, clock }
+    }
+
+    pub(crate) fn observed<P>(self, new: impl FnOnce(O) -> P) -> Retry<J, P, K> {
+        let Self { plan, budget, judge, observer, draws, clock } = self;
+        Retry { plan, budget, judge, observer: new(observer), draws, clock }
+    }
+
+    /// For layers, which judge results and not errors: the judge, the observer,
+    /// and all else.
+    #[doc(hidden)]
+    pub fn into_parts(self) -> (J, O, Retry<EveryError, Unobserved, K>) {
+        let Self { plan, budget, judge, observer, draws, clock } = self;
+        let rest = Retry { plan, budget, judge: EveryError, observer: Unobserved, draws, clock };
+        (judge, observer, rest)
+    }
+
+    /// For layers: whom it tells.
+    #[doc(hidden)]
+    pub fn observed_by(&self) -> &O {
+        &self.observer
+    }
+
+    /// For layers: tells `observer` and nobody else.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn observer<P>(self, observer: P) -> Retry<J, P, K> {
+        self.observed(|_| observer)
     }
 }
 

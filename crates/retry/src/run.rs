@@ -4,6 +4,11 @@ use crate::{Judge, Observe, Retry, RetryError, Stop, budget::Reserved, plan::Cou
 use plimsoll_core::{Clock, Deadline, Tick};
 use std::time::Duration;
 
+/// When the first attempt began, where that matters.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Begun(Option<Tick>);
+
 impl<J, O, K: Clock> Retry<J, O, K> {
     /// Calls `attempt` until it succeeds or another try makes no sense.
     ///
@@ -118,19 +123,40 @@ impl<J, O, K: Clock> Retry<J, O, K> {
         J: Judge<E>,
         O: Observe<E>,
     {
-        let started = self.plan.within.map(|_| self.clock.now());
+        let begun = self.begin();
         match attempt(1).await {
             Ok(answer) => {
                 self.succeeded();
                 Ok(answer)
             }
-            Err(error) => {
-                Box::pin(self.again(error, self.course(started, deadline), attempt)).await
-            }
+            Err(error) => Box::pin(self.again(error, self.course(begun, deadline), attempt)).await,
         }
     }
 
-    /// All attempts but the first, which failed with `error`.
+    /// For layers, which make the first attempt themselves: it begins.
+    #[doc(hidden)]
+    #[inline]
+    pub fn begin(&self) -> Begun {
+        Begun(self.plan.within.map(|_| self.clock.now()))
+    }
+
+    /// For layers: all attempts but the first, which failed with `error`.
+    #[doc(hidden)]
+    pub async fn resume<T, E, F, A>(
+        &self,
+        begun: Begun,
+        error: E,
+        attempt: F,
+    ) -> Result<T, RetryError<E>>
+    where
+        F: FnMut(u32) -> A,
+        A: Future<Output = Result<T, E>>,
+        J: Judge<E>,
+        O: Observe<E>,
+    {
+        self.again(error, self.course(begun, Tick::MAX), attempt).await
+    }
+
     async fn again<T, E, F, A>(
         &self,
         mut error: E,
@@ -146,12 +172,12 @@ impl<J, O, K: Clock> Retry<J, O, K> {
         loop {
             let (pause, reserved) = match self.after(&mut course, &error) {
                 Ok(next) => next,
-                Err(why) => return Err(RetryError::new(error, course.made, why)),
+                Err(why) => return Err(self.gave_up(error, course.made, why)),
             };
             tokio::time::sleep(pause).await;
             // A busy runtime wakes late.
             if let Some(why) = course.forbids(self.clock.now(), Duration::ZERO) {
-                return Err(RetryError::new(error, course.made, why));
+                return Err(self.gave_up(error, course.made, why));
             }
             if let Some(reserved) = reserved {
                 reserved.spend();
@@ -167,15 +193,25 @@ impl<J, O, K: Clock> Retry<J, O, K> {
         }
     }
 
+    fn gave_up<E>(&self, error: E, attempts: u32, why: Stop) -> RetryError<E>
+    where
+        O: Observe<E>,
+    {
+        self.observer.gave_up(attempts, &error, why);
+        RetryError::new(error, attempts, why)
+    }
+
+    /// For layers, too: the call succeeded, at whichever attempt.
+    #[doc(hidden)]
     #[inline]
-    fn succeeded(&self) {
+    pub fn succeeded(&self) {
         if let Some(budget) = &self.budget {
             budget.deposit();
         }
     }
 
-    /// One attempt was made, of all that began at `started`.
-    fn course(&self, started: Option<Tick>, deadline: Tick) -> Course {
+    /// One attempt was made, of all that began then.
+    fn course(&self, Begun(started): Begun, deadline: Tick) -> Course {
         let time_up = started.zip(self.plan.within).map(|(start, time)| start + time);
         // Asked once: a task's deadline does not change while it polls this.
         let around = Deadline::current().map_or(Tick::MAX, Deadline::tick);

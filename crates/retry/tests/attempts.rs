@@ -180,6 +180,23 @@ async fn observers_hear_of_each_retry_and_of_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn observers_hear_why_a_call_was_given_up_and_of_no_success() {
+    let heard = RefCell::new(Vec::new());
+    let hear = |attempts, error: &&str, why| {
+        heard.borrow_mut().push((attempts, error.to_string(), why));
+    };
+    let spent = RetryBudget::new(0.0);
+    let retry = any_error::<&str>().on_give_up(hear).budget(&spent);
+    for answers in [vec![Err("down")], vec![Ok(())]] {
+        let _ = retry.run(|| async { answers[0] }).await;
+    }
+    let retry = any_error::<&str>().on_give_up(hear).on_retry(|_, _: &&str, _| ());
+    let _ = retry.run(|| async { Err::<(), _>("slow") }).await;
+    let expected = [(1, "down".into(), Stop::Budget), (3, "slow".into(), Stop::Attempts)];
+    assert_eq!(*heard.borrow(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_seed_repeats_its_pauses_and_clones_do_not() {
     async fn pauses(retry: Retry) -> Vec<Duration> {
         let seen = RefCell::new(Vec::new());

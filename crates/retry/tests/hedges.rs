@@ -3,7 +3,7 @@
 mod support;
 
 use plimsoll_core::{Clock, Reason, Rejected, TokioClock};
-use plimsoll_retry::{Hedge, Refusals, RetryBudget};
+use plimsoll_retry::{Hedge, HedgeEvent, Refusals, RetryBudget};
 use std::{
     cell::{Cell, RefCell},
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use support::{InFlight, MS, SECOND};
 use tokio::time::{Instant, sleep, timeout};
 
-fn hedge() -> Hedge<plimsoll_retry::EveryError, TokioClock> {
+fn hedge() -> Hedge<plimsoll_retry::EveryError, plimsoll_retry::Unobserved, TokioClock> {
     Hedge::after(50 * MS).without_budget().clock(TokioClock)
 }
 
@@ -160,6 +160,24 @@ async fn successes_earn_and_hedges_cost() {
     let fails = Calls::of(&[(70, Err("a")), (30, Err("b"))]);
     let _ = hedge.run_numbered(|n| fails.play(n)).await;
     assert_eq!(budget.available(TokioClock.now()), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn observers_hear_of_each_call_of_those_unpaid_and_of_the_winner() {
+    use HedgeEvent::{Made, Unpaid, Won};
+    let heard = RefCell::new(Vec::new());
+    let hear = |event| heard.borrow_mut().push(event);
+    let never = std::future::pending::<Result<(), ()>>;
+    let answered = |number| async move { if number < 3 { never().await } else { Ok(()) } };
+    hedge().at_most(3).on_hedge(hear).run_numbered(answered).await.unwrap();
+    assert_eq!(heard.take(), [Made(2), Made(3), Won(3)]);
+
+    hedge().on_hedge(hear).run(|| async { Ok::<_, ()>(()) }).await.unwrap();
+    assert_eq!(heard.take(), [Won(1)]);
+
+    let spent = RetryBudget::new(0.0);
+    let hedged = hedge().budget(&spent).on_hedge(hear).run(|| async { Err::<(), _>("down") }).await;
+    assert_eq!((hedged, heard.take()), (Err("down"), vec![Unpaid]));
 }
 
 #[tokio::test(start_paused = true)]
