@@ -101,6 +101,12 @@ fn tower_brings_the_traits_and_http_and_no_server() {
 }
 
 #[test]
+fn tower_and_retry_together_bring_the_layers_and_neither_brings_the_other() {
+    brings("tower,retry", &["core", "retry", "tower"], &["http", "tokio", "tower-service"]);
+    assert!(packages("tower,retry").contains("httpdate") && !packages("tower").contains("httpdate"));
+}
+
+#[test]
 fn full_is_every_feature_but_testing() {
     let manifest = include_str!("../Cargo.toml");
     let features = manifest.split("[features]").nth(1).unwrap();

@@ -9,10 +9,17 @@ mod guarded;
 mod http;
 mod judge;
 mod layer;
+#[cfg(feature = "retry")]
+mod retry;
 mod wait;
 
 #[cfg(feature = "grpc")]
 pub use crate::grpc::GrpcLimits;
+#[cfg(feature = "retry")]
+pub use crate::retry::{
+    AnyRequest, ByAnswer, ByClone, CopyBy, CopyRequest, HedgeFuture, HedgeLayer, HedgeService,
+    HttpRequests, Repeat, RetryFuture, RetryLayer, RetryService, copy_if_empty,
+};
 pub use crate::{
     client::ClientAddr,
     errors::{BoxError, into_box_error},

@@ -1,0 +1,228 @@
+//! Hedged requests before a service.
+
+use super::{
+    copy::{ByClone, CopyBy, CopyRequest},
+    http::HttpRequests,
+    repeat::{AnyRequest, Repeat},
+    weigh::{Said, Sent, weigh},
+};
+use http::{HeaderMap, HeaderName, Method};
+use plimsoll_core::{Clock, DefaultClock};
+use plimsoll_retry::{EveryError, Hedge, Judge, ObserveHedge, Unobserved};
+use std::{
+    fmt,
+    future::poll_fn,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Sends a request a second time that takes long, as a [`Hedge`] says, and takes
+/// the answer that comes first; the other is dropped.
+///
+/// Put it where the second request goes to another server than the first: before a
+/// balancer. And within a [`RetryLayer`](crate::RetryLayer), which then sees one
+/// answer.
+///
+/// Only requests that may be carried out twice and can be copied are hedged, with
+/// [`http`](Self::http) those of idempotent methods; all others are sent once. Each
+/// but the first is made on a clone of the service, once that is ready. The answer's
+/// future is boxed.
+///
+/// # Example
+///
+/// ```
+/// use plimsoll_retry::Hedge;
+/// use plimsoll_tower::HedgeLayer;
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = service_fn(async |n: u32| Ok::<_, std::io::Error>(n + 1));
+/// let service = HedgeLayer::new(Hedge::after(Duration::from_millis(50))).layer(service);
+/// assert_eq!(service.oneshot(1).await.unwrap(), 2);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct HedgeLayer<P = AnyRequest, C = ByClone, J = EveryError, O = Unobserved, K = DefaultClock>
+{
+    policy: P,
+    copy: C,
+    judge: J,
+    hedge: Hedge<Said, O, K>,
+}
+
+impl<J, O, K> HedgeLayer<AnyRequest, ByClone, J, O, K> {
+    /// Hedges any request; `Ok` is a success.
+    #[must_use]
+    pub fn new(hedge: Hedge<J, O, K>) -> Self {
+        Self::of(AnyRequest, hedge)
+    }
+}
+
+impl<J, O, K> HedgeLayer<HttpRequests, ByClone, J, O, K> {
+    /// Hedges HTTP requests that are idempotent, and takes answers for failures as
+    /// [`HttpRequests`] says.
+    #[must_use]
+    pub fn http(hedge: Hedge<J, O, K>) -> Self {
+        Self::of(HttpRequests::default(), hedge)
+    }
+}
+
+impl<C, J, O, K> HedgeLayer<HttpRequests, C, J, O, K> {
+    /// As [`RetryLayer::idempotent_if`](crate::RetryLayer::idempotent_if).
+    #[must_use]
+    pub fn idempotent_if(
+        self,
+        idempotent: impl Fn(&Method, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { policy: self.policy.also(idempotent), ..self }
+    }
+
+    /// As [`RetryLayer::attempt_header`](crate::RetryLayer::attempt_header).
+    #[must_use]
+    pub fn attempt_header(self, header: HeaderName) -> Self {
+        Self { policy: self.policy.numbered(header), ..self }
+    }
+}
+
+impl<P, J, O, K> HedgeLayer<P, ByClone, J, O, K> {
+    /// Judges requests and answers by `policy`, and errors by the [`Hedge`].
+    #[must_use]
+    pub fn of(policy: P, hedge: Hedge<J, O, K>) -> Self {
+        let (judge, hedge) = hedge.into_parts();
+        Self { policy, copy: ByClone, judge, hedge: hedge.judge(Said) }
+    }
+}
+
+impl<P, C, J, O, K> HedgeLayer<P, C, J, O, K> {
+    /// As [`RetryLayer::copied_by`](crate::RetryLayer::copied_by).
+    #[must_use]
+    pub fn copied_by<Req, F>(self, copy: F) -> HedgeLayer<P, CopyBy<F>, J, O, K>
+    where
+        F: Fn(&Req) -> Option<Req>,
+    {
+        let Self { policy, copy: _, judge, hedge } = self;
+        HedgeLayer { policy, copy: CopyBy(copy), judge, hedge }
+    }
+}
+
+impl<S, P, C, J, O, K> Layer<S> for HedgeLayer<P, C, J, O, K>
+where
+    Self: Clone,
+{
+    type Service = HedgeService<S, P, C, J, O, K>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        HedgeService { inner, layer: Arc::new(self.clone()) }
+    }
+}
+
+impl<P: fmt::Debug, C, J, O, K> fmt::Debug for HedgeLayer<P, C, J, O, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HedgeLayer")
+            .field("policy", &self.policy)
+            .field("hedge", &self.hedge)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A service whose slow requests are sent twice. Made by [`HedgeLayer`].
+pub struct HedgeService<
+    S,
+    P = AnyRequest,
+    C = ByClone,
+    J = EveryError,
+    O = Unobserved,
+    K = DefaultClock,
+> {
+    inner: S,
+    layer: Arc<HedgeLayer<P, C, J, O, K>>,
+}
+
+impl<S, P, C, J, O, K> HedgeService<S, P, C, J, O, K> {
+    /// The service within.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S: Clone, P, C, J, O, K> Clone for HedgeService<S, P, C, J, O, K> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, P: fmt::Debug, C, J, O, K> fmt::Debug for HedgeService<S, P, C, J, O, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, layer } = self;
+        f.debug_struct("HedgeService").field("inner", inner).field("layer", layer).finish()
+    }
+}
+
+/// The answer of a [`HedgeService`].
+pub type HedgeFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+impl<Req, S, P, C, J, O, K> Service<Req> for HedgeService<S, P, C, J, O, K>
+where
+    Req: Send + 'static,
+    S: Service<Req, Response: Send, Error: Send, Future: Send> + Clone + Send + 'static,
+    P: Repeat<Req, S::Response> + Send + Sync + 'static,
+    C: CopyRequest<Req> + Send + Sync + 'static,
+    J: Judge<S::Error> + Send + Sync + 'static,
+    O: ObserveHedge + Clone + Send + Sync + 'static,
+    K: Clock + Clone + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = HedgeFuture<S::Response, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Req) -> Self::Future {
+        let layer = self.layer.clone();
+        let HedgeLayer { policy, copy, hedge, .. } = &*layer;
+        let more = if policy.may_run_twice(&request) { hedge.calls() - 1 } else { 0 };
+        // Now, for the request is gone when it is known that it is slow.
+        let mut copies: Vec<_> = (0..more).map_while(|_| copy.copy(&request)).collect();
+        policy.number(&mut request, 1);
+        // The one that was made ready is called, an unready clone stays.
+        let unready = self.inner.clone();
+        let mut ready = Some((mem::replace(&mut self.inner, unready), request));
+        let spare = self.inner.clone();
+        Box::pin(async move {
+            let HedgeLayer { policy, judge, hedge, .. } = &*layer;
+            // At least the first, and so many as there are copies.
+            let calls = u32::try_from(copies.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let hedge = hedge.clone().at_most(calls);
+            let call = move |number| {
+                let first = ready.take();
+                let is_ready = first.is_some();
+                let (mut service, mut request) = first.unwrap_or_else(|| {
+                    let copy = copies.pop().expect("there are no more calls than copies");
+                    (spare.clone(), copy)
+                });
+                if !is_ready {
+                    policy.number(&mut request, number);
+                }
+                async move {
+                    let readied =
+                        if is_ready { Ok(()) } else { poll_fn(|cx| service.poll_ready(cx)).await };
+                    let result = match readied {
+                        Ok(()) => service.call(request).await,
+                        Err(error) => Err(error),
+                    };
+                    let sent = Sent { may_run_twice: true, copied: true };
+                    weigh(result, sent, policy, judge)
+                }
+            };
+            hedge.run_numbered(call).await.or_else(|failed| failed.result)
+        })
+    }
+}
