@@ -12,3 +12,26 @@ pub(crate) use imp::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
+
+/// A number for the calling thread: the first one that asks gets 0, the next 1.
+#[cfg(not(plimsoll_loom))]
+#[inline]
+pub(crate) fn thread_number() -> usize {
+    use std::{cell::Cell, sync::atomic::AtomicUsize};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == usize::MAX {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
+}
+
+/// Models have one stripe.
+#[cfg(plimsoll_loom)]
+pub(crate) fn thread_number() -> usize {
+    0
+}

@@ -87,8 +87,8 @@ fn no_result_is_lost_or_counted_twice() {
         let adds = |latency: u64| {
             let sampler = Arc::clone(&sampler);
             thread::spawn(move || {
-                sampler.succeeded(latency);
-                sampler.failed();
+                sampler.succeeded(0, latency);
+                sampler.failed(0);
             })
         };
         let (a, b) = (adds(16), adds(32));

@@ -9,27 +9,33 @@ pub(super) const UNIT_SHIFT: u32 = 4;
 const LONGEST: u64 = (1 << 32) - 1;
 
 const COUNT_SHIFT: u32 = 48;
-/// So many samples are collected before the window ends, to make room.
+/// So many samples of a stripe are collected before the window ends, to make room.
 pub(super) const FULL: u64 = 1 << 15;
 /// More than so many come only while whoever collects is interrupted. The word
 /// has no room for them.
 const OVERFULL: u64 = 3 << 14;
 
+/// Threads count in so many places. In models all in one, where they can meet.
+const STRIPES: usize = if cfg!(plimsoll_loom) { 1 } else { 8 };
+
 /// The part of a window that has not been collected.
 #[derive(Debug)]
 pub(super) struct Sampler {
-    /// `[samples 16 | sum of their latencies 48]`, in one word so that no sum is
-    /// ever divided by the number of another.
-    word: Apart<AtomicU64>,
-    failures: AtomicU64,
+    stripes: [Stripe; STRIPES],
     peak: AtomicU64,
     histogram: Option<Histogram>,
 }
 
-/// On cache lines of its own: every result writes it, and reads what else there is.
-#[derive(Debug)]
+/// What some threads have counted, on cache lines of its own: every result writes
+/// it, and nobody else does but whoever collects.
+#[derive(Debug, Default)]
 #[repr(align(128))]
-struct Apart<T>(T);
+struct Stripe {
+    /// `[samples 16 | sum of their latencies 48]`, in one word so that no sum is
+    /// ever divided by the number of another.
+    samples: AtomicU64,
+    failures: AtomicU64,
+}
 
 /// What was collected.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,8 +50,7 @@ pub(super) struct Totals {
 impl Sampler {
     pub(super) fn new(percentiles: bool) -> Self {
         Self {
-            word: Apart(AtomicU64::new(0)),
-            failures: AtomicU64::new(0),
+            stripes: Default::default(),
             peak: AtomicU64::new(0),
             histogram: percentiles.then(Histogram::new),
         }
@@ -61,31 +66,41 @@ impl Sampler {
         }
     }
 
-    /// It succeeded after `nanos`. Returns how many have not been collected.
+    /// The stripe of a thread with this number.
     #[inline]
-    pub(super) fn succeeded(&self, nanos: u64) -> u64 {
+    fn stripe(&self, thread: usize) -> &Stripe {
+        &self.stripes[thread % STRIPES]
+    }
+
+    /// Work succeeded after `nanos` on this thread. Returns how many of its stripe
+    /// have not been collected.
+    #[inline]
+    pub(super) fn succeeded(&self, thread: usize, nanos: u64) -> u64 {
         let units = (nanos >> UNIT_SHIFT).min(LONGEST);
         let sample = (1 << COUNT_SHIFT) | units;
-        let before = self.word.0.fetch_add(sample, Ordering::Relaxed) >> COUNT_SHIFT;
+        let samples = &self.stripe(thread).samples;
+        let before = samples.fetch_add(sample, Ordering::Relaxed) >> COUNT_SHIFT;
         if before >= OVERFULL {
-            self.word.0.fetch_sub(sample, Ordering::Relaxed);
+            samples.fetch_sub(sample, Ordering::Relaxed);
         } else if let Some(histogram) = &self.histogram {
             histogram.add(units);
         }
         before + 1
     }
 
-    pub(super) fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn failed(&self, thread: usize) {
+        self.stripe(thread).failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Moves what there is to `totals`. Each sample is moved once, whoever else
     /// adds to it meanwhile.
     pub(super) fn collect(&self, totals: &mut Totals) {
-        let word = self.word.0.swap(0, Ordering::Relaxed);
-        totals.samples += word >> COUNT_SHIFT;
-        totals.sum = totals.sum.saturating_add(word & ((1 << COUNT_SHIFT) - 1));
-        totals.failures += self.failures.swap(0, Ordering::Relaxed);
+        for stripe in &self.stripes {
+            let samples = stripe.samples.swap(0, Ordering::Relaxed);
+            totals.samples += samples >> COUNT_SHIFT;
+            totals.sum = totals.sum.saturating_add(samples & ((1 << COUNT_SHIFT) - 1));
+            totals.failures += stripe.failures.swap(0, Ordering::Relaxed);
+        }
         let peak = self.peak.swap(0, Ordering::Relaxed);
         totals.peak = totals.peak.max(u32::try_from(peak).unwrap_or(u32::MAX));
     }
@@ -94,5 +109,35 @@ impl Sampler {
     /// and an empty histogram afterwards. `None` without percentiles or samples.
     pub(super) fn percentile(&self, q: f64) -> Option<f64> {
         self.histogram.as_ref()?.take(q)
+    }
+}
+
+#[cfg(all(test, not(plimsoll_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_have_counted_apart_is_collected_together_and_once() {
+        let sampler = Sampler::new(false);
+        for thread in 0..100 {
+            sampler.succeeded(thread, 16 * (1 + thread as u64));
+            sampler.failed(thread);
+        }
+        let mut totals = Totals::default();
+        sampler.collect(&mut totals);
+        assert_eq!(totals, Totals { samples: 100, sum: 5_050, failures: 100, peak: 0 });
+        sampler.collect(&mut totals);
+        assert_eq!(totals.samples, 100);
+    }
+
+    /// Whoever should have collected may be held up: what has no room is left out
+    /// with its latency, and no count runs over into the next.
+    #[test]
+    fn a_stripe_that_nobody_collects_keeps_its_average() {
+        let sampler = Sampler::new(false);
+        (0..100_000).for_each(|_| _ = sampler.succeeded(3, u64::MAX));
+        let mut totals = Totals::default();
+        sampler.collect(&mut totals);
+        assert_eq!((totals.samples, totals.sum), (OVERFULL, OVERFULL * LONGEST));
     }
 }

@@ -5,7 +5,7 @@ use super::{
     tuner::Tuner,
     window::Window,
 };
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, thread_number};
 use plimsoll_core::Tick;
 use std::{sync::TryLockError, time::Duration};
 
@@ -18,7 +18,7 @@ pub(super) struct Windows {
     /// Work that started earlier says nothing: while the latency without load is
     /// measured, what was admitted before had load.
     since: AtomicU64,
-    /// How many samples end the window or ask to be collected.
+    /// How many samples of a stripe end the window or ask to be collected.
     enough: AtomicU64,
     closing: Mutex<Closing>,
     length: Duration,
@@ -74,14 +74,16 @@ impl Windows {
             return;
         }
         self.sampler.under_way(ended.in_flight);
+        let enough = self.enough.load(Ordering::Relaxed);
+        // Where a few are enough, they are counted in one place, to be exact.
+        let thread = if enough < FULL { 0 } else { thread_number() };
         let samples = if ended.succeeded {
-            self.sampler.succeeded(now - started)
+            self.sampler.succeeded(thread, now - started)
         } else {
-            self.sampler.failed();
+            self.sampler.failed(thread);
             0
         };
-        let end = self.end.load(Ordering::Relaxed);
-        if now >= end || samples >= self.enough.load(Ordering::Relaxed) {
+        if samples >= enough || now >= self.end.load(Ordering::Relaxed) {
             self.collect(ended, publish);
         }
     }
