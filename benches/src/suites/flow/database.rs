@@ -106,28 +106,49 @@ fn ours(name: &str, most: usize) -> Subject {
         let writes =
             Batcher::blocking(move |rows: Vec<u64>| insert(&mut database, &rows).map_err(Arc::new));
         let writes = writes.max_size(most);
-        callers(items, move |customer| {
-            let writes = writes.clone();
+        let submit = writes.clone();
+        let ids = callers(items, move |customer| {
+            let writes = submit.clone();
             async move { writes.submit(customer).await.expect("SQLite takes the row") }
         })
-        .await
+        .await;
+        // Closes the database, as the others do within their time.
+        writes.drain().await.expect("every caller was told");
+        ids
     })
 }
 
+type Inbox = mpsc::Receiver<(u64, oneshot::Sender<i64>)>;
+type Inbound = Vec<(u64, oneshot::Sender<i64>)>;
+
+/// What there is, one by one: the usual way.
+fn one_by_one(inbox: &mut Inbox, batch: &mut Inbound) {
+    batch.extend(inbox.blocking_recv());
+    while batch.len() < MOST && !batch.is_empty() {
+        let Ok(next) = inbox.try_recv() else { break };
+        batch.push(next);
+    }
+}
+
+/// What there is, at once.
+fn many(inbox: &mut Inbox, batch: &mut Inbound) {
+    inbox.blocking_recv_many(batch, MOST);
+}
+
 /// The usual construction: a thread takes what there is, and answers each.
-fn by_hand() -> Subject {
-    rows(MPSC, |mut database, items| async move {
-        let (tx, mut rx) = mpsc::channel::<(u64, oneshot::Sender<i64>)>(MOST);
+fn by_hand(name: &str, take: fn(&mut Inbox, &mut Inbound)) -> Subject {
+    rows(name, move |mut database, items| async move {
+        let (tx, mut rx) = mpsc::channel(MOST);
         let writer = thread::spawn(move || {
-            while let Some(first) = rx.blocking_recv() {
-                let mut batch = vec![first];
-                while batch.len() < MOST {
-                    let Ok(next) = rx.try_recv() else { break };
-                    batch.push(next);
+            let mut batch = Vec::with_capacity(MOST);
+            loop {
+                take(&mut rx, &mut batch);
+                if batch.is_empty() {
+                    break; // and the database is closed
                 }
                 let customers: Vec<_> = batch.iter().map(|(customer, _)| *customer).collect();
                 let ids = insert(&mut database, &customers).expect("SQLite takes the rows");
-                for ((_, reply), id) in batch.into_iter().zip(ids) {
+                for ((_, reply), id) in batch.drain(..).zip(ids) {
                     let _ = reply.send(id);
                 }
             }
@@ -173,7 +194,8 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
             .crowded()
             .ours(ours(&name, MOST), &targets)
             .peer(in_a_loop(HAND, MOST as u64))
-            .peer(by_hand())
+            .peer(by_hand(MPSC, one_by_one))
+            .peer(by_hand("mpsc recv_many + oneshot", many))
     };
     bench.run(inserts(10_000, 51, [0.7, 0.7]))?;
     bench.run(inserts(100_000, 15, [0.9, 0.8]))?;
