@@ -60,10 +60,12 @@ const STRIPES: usize = if cfg!(plimsoll_loom) { 1 } else { 4 };
 /// ```
 #[repr(C, align(64))]
 pub struct CircuitBreaker<K = DefaultClock> {
-    observers: Box<[Observer]>,
+    /// So that a line ends where it should: see below.
+    _before: u64,
     pub(crate) state: BreakerState,
     pub(crate) rules: Rules,
     pub(crate) clock: K,
+    observers: Box<[Observer]>,
 }
 
 /// What every call writes begins a cache line: the word, which every call reads,
@@ -145,7 +147,7 @@ impl Default for CircuitBreaker {
 impl<K: Clock> CircuitBreaker<K> {
     pub(crate) fn with(rules: Rules, observers: Vec<Observer>, clock: K) -> Self {
         let state = BreakerState::new(rules.layout, STRIPES);
-        Self { observers: observers.into(), state, rules, clock }
+        Self { _before: 0, state, rules, clock, observers: observers.into() }
     }
 
     /// Where it stands now: half open as soon as a probe may go, whether or not

@@ -1,5 +1,5 @@
 //! Loom models: `cargo xtask loom plimsoll-breaker`. Searched whole, but for the
-//! six that go through [`bounded`].
+//! seven that go through [`bounded`].
 
 use crate::{
     Builder, CircuitBreaker, State,
@@ -16,6 +16,9 @@ use std::{
 };
 
 const OPEN: Duration = Duration::from_nanos(1_000);
+
+/// A window of time has one full bucket here, and the one that is being filled.
+const BUCKET: Duration = Duration::from_nanos(100);
 
 /// A clock that stands until the model moves it, and is no part of the search.
 #[derive(Clone)]
@@ -58,8 +61,9 @@ fn call(breaker: &Breaker, outcome: Outcome) {
     breaker.leave(ticket(breaker), outcome);
 }
 
-/// At most four preemptions. Where three threads are at the word and the ring, a
-/// whole search takes more than half a million executions, and minutes.
+/// At most four preemptions. Where three threads are at the word and the ring, or
+/// two count in all ways there are, a whole search takes more than half a million
+/// executions, and minutes.
 fn bounded(model: impl Fn() + Send + Sync + 'static) {
     let mut search = loom::model::Builder::new();
     search.preemption_bound = Some(4);
@@ -102,7 +106,8 @@ fn it_trips_once_whoever_else_fails_or_succeeds() {
 }
 
 /// A success that left before the trip comes back while a probe fails. It must
-/// not pass for the probe's. Turns red when `leave` does not compare generations.
+/// not pass for the probe's. Turns red when neither `leave` nor `probe_ended`
+/// compares generations.
 #[test]
 fn a_late_success_does_not_pass_for_the_probes() {
     loom::model(|| {
@@ -180,8 +185,9 @@ fn a_dropped_probe_gives_its_place_back_and_takes_nothing_with_it() {
 }
 
 /// A reset, a failed probe, and one who asks: the reset is not undone by the
-/// probe's result, whichever comes first. Turns red when `probe_ended` does not
-/// compare generations anew after a lost exchange.
+/// probe's result, whichever comes first. Turns red when `probe_ended` asks only
+/// once for the generation and whether a probe is under way, and not again after a
+/// lost exchange; and when `replace` stores in place of the exchange.
 #[test]
 fn a_reset_is_not_undone_by_a_probe() {
     loom::model(|| {
@@ -267,8 +273,8 @@ fn a_failure_that_is_noted_late_takes_nothing_from_those_noted_since() {
 /// The ring: one adds to a bucket at the end of its time while another begins the
 /// same slot a lap later, and a third reads. The late one counts for its own
 /// bucket or not at all; the new bucket holds what was added to it, exactly. Turns
-/// red when `add_to_own` does not take out what it added to a stranger, when
-/// `is_before` is not asked, and when `begin` stores in place of the exchange.
+/// red when `add_to_own` does not take out what it added to a stranger, and when
+/// `is_before` is not asked.
 #[test]
 fn a_late_addition_to_the_ring_neither_wipes_nor_joins_the_next_lap() {
     loom::model(|| {
@@ -305,6 +311,28 @@ fn two_that_begin_a_bucket_are_both_in_it() {
         one.join().unwrap();
         other.join().unwrap();
         assert_eq!(ring::sum(&ring, new), (2, 1));
+    });
+}
+
+/// A success and a failure come back just after the time of a bucket, and are both in
+/// the next one: when the first bucket has left the window, they have not. Turns
+/// red when `add_to_begun` does not ask whether it is in time, and when `begin`
+/// stores in place of the exchange.
+#[test]
+fn what_comes_after_the_time_of_a_bucket_is_not_counted_in_it() {
+    bounded(|| {
+        let (builder, clock) = builder();
+        let breaker = shared(builder.consecutive_failures(9).window(BUCKET));
+        call(&breaker, Outcome::Success);
+        clock.advance(BUCKET);
+        let (good, bad) = (ticket(&breaker), ticket(&breaker));
+        let succeeds = on_thread(&breaker, |breaker| breaker.leave(good, Outcome::Success));
+        let fails = on_thread(&breaker, |breaker| breaker.leave(bad, Outcome::Failure));
+        succeeds.join().unwrap();
+        fails.join().unwrap();
+        assert_eq!((breaker.counts().calls, breaker.counts().failures), (3, 1));
+        clock.advance(BUCKET);
+        assert_eq!((breaker.counts().calls, breaker.counts().failures), (2, 1));
     });
 }
 

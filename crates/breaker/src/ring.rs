@@ -11,10 +11,10 @@
 //! Adding is one `fetch_add`. Between the look at the label and the addition
 //! the slot may begin anew (the thread was interrupted for a whole window, or
 //! the breaker changed its state): the label that comes back tells, and the
-//! addition is taken out again. Calls stop at the top, so that they never run
-//! over into the label. In a window of time a lap's label comes again after 2^24
-//! laps: a slot that nobody touched for exactly so long (half a year, with a
-//! window of a second) is misread for one lap.
+//! addition is taken out again. A slot that is full to the top is halved, so that
+//! it never runs over into the label and goes on to count. In a window of time a
+//! lap's label comes again after 2^24 laps: a slot that nobody touched for exactly
+//! so long (half a year, with a window of a second) is misread for one lap.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -30,8 +30,8 @@ const LABEL: u64 = (1 << (64 - LABEL_AT)) - 1;
 /// One in the field of calls, and one in that of failures.
 pub(crate) const CALL: u64 = 1 << COUNT_BITS;
 pub(crate) const FAILURE: u64 = 1;
-/// Where a bucket stops counting: room is left for a thousand threads that have
-/// looked and not yet added.
+/// Where a bucket is halved: room is left for a thousand threads that have looked
+/// and not yet added.
 pub(crate) const TOP: u64 = COUNT - 1_023;
 
 pub(crate) type Ring = [AtomicU64; LENGTH];
@@ -83,8 +83,7 @@ fn slot(ring: &Ring, epoch: u64) -> &AtomicU64 {
 }
 
 /// Adds `one`, a [`CALL`], a [`FAILURE`] or both. False if it is not counted,
-/// because it came a whole window or a change of state too late, or because the
-/// bucket is full to the top.
+/// because it came a whole window or a change of state too late.
 ///
 /// `current` says whether the bucket is still of the breaker's generation, and
 /// not long gone.
@@ -98,20 +97,19 @@ pub(crate) fn add(ring: &Ring, bucket: Bucket, one: u64, current: impl Fn() -> b
 }
 
 /// Counts a call that did not fail, in a bucket that has begun. False, and
-/// nothing done, in any other.
+/// nothing done, in any other, and where `in_time` says no.
 #[inline]
-pub(crate) fn add_to_begun(ring: &Ring, bucket: Bucket) -> bool {
+pub(crate) fn add_to_begun(ring: &Ring, bucket: Bucket, in_time: impl FnOnce() -> bool) -> bool {
     let slot = slot(ring, bucket.epoch);
     let seen = slot.load(Ordering::SeqCst);
-    let begun = label_of(seen) == bucket.label();
-    // Where the bucket is full, there is nothing to do.
-    begun && (calls_of(seen) >= TOP || add_to_own(slot, seen, bucket, CALL))
+    let begun = label_of(seen) == bucket.label() && in_time();
+    begun && add_to_own(slot, seen, bucket, CALL)
 }
 
 #[inline]
 fn add_to_own(slot: &AtomicU64, seen: u64, bucket: Bucket, one: u64) -> bool {
     if calls_of(seen) >= TOP {
-        return false;
+        halve(slot, seen);
     }
     let before = slot.fetch_add(one, Ordering::SeqCst);
     if label_of(before) != bucket.label() {
@@ -119,6 +117,16 @@ fn add_to_own(slot: &AtomicU64, seen: u64, bucket: Bucket, one: u64) -> bool {
         return false;
     }
     true
+}
+
+/// Gives all that the slot has counted half its weight: the share of failures stays,
+/// and what comes is heard.
+#[cold]
+fn halve(slot: &AtomicU64, seen: u64) {
+    let counts = calls_of(seen) / 2 * CALL + failures_of(seen) / 2 * FAILURE;
+    let halved = label_of(seen) << LABEL_AT | counts;
+    // Tried again by whoever adds next.
+    let _ = slot.compare_exchange(seen, halved, Ordering::SeqCst, Ordering::SeqCst);
 }
 
 /// The slot holds something else: make it this bucket's, if it is not newer.
@@ -151,7 +159,9 @@ fn begin(
 #[cold]
 fn take_out(slot: &AtomicU64, label: u64, one: u64) {
     let mut seen = slot.load(Ordering::SeqCst);
-    while label_of(seen) == label {
+    // Less than that is there if it was halved meanwhile.
+    let there = |seen| calls_of(seen) >= calls_of(one) && failures_of(seen) >= failures_of(one);
+    while label_of(seen) == label && there(seen) {
         match slot.compare_exchange(seen, seen - one, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => return,
             Err(now) => seen = now,
@@ -259,12 +269,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_stops_at_the_top_and_keeps_its_label() {
+    fn a_full_bucket_keeps_its_label_and_its_share_of_failures_and_goes_on() {
         let ring = ring();
         let bucket = at(3, 9);
-        slot(&ring, 9).store(bucket.label() << LABEL_AT | TOP << COUNT_BITS, Ordering::SeqCst);
-        assert!(!count(&ring, bucket, true));
-        assert_eq!(sum(&ring, bucket), (TOP, 0));
+        let full = (bucket.label() << LABEL_AT) + TOP * CALL + TOP / 4;
+        slot(&ring, 9).store(full, Ordering::SeqCst);
+        assert!(count(&ring, bucket, true));
+        assert_eq!(read(&ring, bucket), (TOP / 2 + 1, TOP / 8 + 1));
+        assert!(add_to_begun(&ring, bucket, || true));
+        assert_eq!(read(&ring, bucket), (TOP / 2 + 2, TOP / 8 + 1));
     }
 
     #[test]

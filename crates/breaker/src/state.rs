@@ -8,7 +8,7 @@ use crate::{
 use plimsoll_core::Tick;
 use std::fmt;
 
-/// What a breaker keeps per key: its state and its counts, 184 bytes, and 128 more
+/// What a breaker keeps per key: its state and its counts, 192 bytes, and 128 more
 /// where slow calls count.
 ///
 /// Reads and changes are sequentially consistent, as a table of keys needs it

@@ -17,6 +17,8 @@ use plimsoll_core::Tick;
 pub(crate) struct Tally {
     /// Failures in a row: `[generation 32 | failures 32]`.
     run: AtomicU64,
+    /// The bucket that was last found to be the present one, in a window of time.
+    present: AtomicU64,
     /// The rings but for the first: a ring for each stripe, and behind each one of
     /// slow calls if they count.
     more: Box<[Apart]>,
@@ -59,6 +61,7 @@ impl Tally {
         let stripes = if let Window::Calls { .. } = layout.window { 1 } else { stripes };
         Self {
             run: AtomicU64::new(0),
+            present: AtomicU64::new(0),
             more: (1..stripes * layout.banks()).map(|_| Apart::default()).collect(),
             head: AtomicU64::new(0),
             first: Ring::default(),
@@ -101,8 +104,11 @@ impl Tally {
         }
         match layout.window {
             Window::Time { scale } => {
-                let bucket = Bucket { generation, epoch: scale.epoch(now()) };
-                ring::add_to_begun(self.ring(self.first_ring(layout)), bucket)
+                // Which slot it is does not wait for the clock, so that the processor
+                // adds to it while it reads the time of the next call.
+                let bucket = Bucket { generation, epoch: self.present.load(Ordering::SeqCst) };
+                let ring = self.ring(self.first_ring(layout));
+                ring::add_to_begun(ring, bucket, || scale.epoch(now()) == bucket.epoch)
             }
             Window::Calls { span } => {
                 self.calls(span).claim(generation, current);
@@ -128,6 +134,7 @@ impl Tally {
         match layout.window {
             Window::Time { scale } => {
                 let bucket = Bucket { generation, epoch: scale.epoch(now) };
+                self.move_on_to(bucket.epoch);
                 let first = self.first_ring(layout);
                 let one = CALL + if failed { FAILURE } else { 0 };
                 if ring::add(self.ring(first), bucket, one, &current) && slow {
@@ -145,6 +152,15 @@ impl Tally {
             self.change_run(generation, failed, current)
         } else {
             0
+        }
+    }
+
+    #[inline]
+    fn move_on_to(&self, epoch: u64) {
+        let seen = self.present.load(Ordering::SeqCst);
+        if seen != epoch {
+            // Whoever is faster knows it as well.
+            let _ = self.present.compare_exchange(seen, epoch, Ordering::SeqCst, Ordering::SeqCst);
         }
     }
 

@@ -39,6 +39,20 @@ fn an_outage_is_seen_wherever_in_time_it_falls() {
     }
 }
 
+/// A bucket holds a million calls; once it did not look at those beyond.
+#[test]
+fn an_outage_is_seen_however_many_calls_came_before_it() {
+    let (builder, _clock) = builder();
+    let breaker = builder.window(SECOND * 3_600).failure_ratio(0.01).build().unwrap();
+    calls(&breaker, 1_200_000, Outcome::Success);
+    assert!(breaker.counts().calls > 500_000);
+    let more = (0..100_000).take_while(|_| {
+        call(&breaker, Outcome::Failure);
+        breaker.state() == State::Closed
+    });
+    assert!((5_000..13_000).contains(&more.count()), "a hundredth of the calls failed");
+}
+
 #[test]
 fn failures_far_apart_do_not_add_up() {
     let (breaker, clock) = timed(SECOND);
