@@ -1,11 +1,19 @@
-//! Loom models: `cargo xtask loom plimsoll-retry`. Searched whole.
+//! Loom models: `cargo xtask loom plimsoll-retry`. Searched whole, both ways.
 
-use crate::{RetryBudget, Withdrawal, quantile::Quantile};
+use crate::{RetryBudget, Withdrawal, quantile::Quantile, sync::read_by_change};
 use loom::thread;
 use plimsoll_core::Tick;
 use std::time::Duration;
 
 const NOW: Tick = Tick::from_nanos(3_600_000_000_000);
+
+/// Searches a model in every order of accesses, and with old values read.
+fn search(model: impl Fn() + Sync + Send + Copy + 'static) {
+    for by_change in [false, true] {
+        read_by_change(by_change);
+        loom::model(model);
+    }
+}
 
 /// Runs `work` on a thread that shares the budget.
 fn on<T: 'static>(
@@ -32,7 +40,7 @@ fn one_earned() -> RetryBudget {
 /// stores what is left.
 #[test]
 fn one_earned_retry_goes_to_one() {
-    loom::model(|| {
+    search(|| {
         let budget = one_earned();
         let (a, b) = (on(&budget, withdraw), on(&budget, withdraw));
         let granted = [a.join().unwrap(), b.join().unwrap()];
@@ -46,7 +54,7 @@ fn one_earned_retry_goes_to_one() {
 /// what it read.
 #[test]
 fn what_is_earned_while_one_is_taken_is_not_lost() {
-    loom::model(|| {
+    search(|| {
         let budget = one_earned();
         let deposit = |budget: &RetryBudget| budget.deposit();
         let (a, b) = (on(&budget, deposit), on(&budget, deposit));
@@ -63,7 +71,7 @@ fn what_is_earned_while_one_is_taken_is_not_lost() {
 /// and when it takes an earned one besides.
 #[test]
 fn what_is_granted_and_what_is_left_is_what_there_was() {
-    loom::model(|| {
+    search(|| {
         let budget = RetryBudget::new(1.0).at_least(1);
         let (a, b) = (on(&budget, withdraw), on(&budget, withdraw));
         budget.deposit();
@@ -77,7 +85,7 @@ fn what_is_granted_and_what_is_left_is_what_there_was() {
 /// red when `earn` adds without the bound.
 #[test]
 fn a_full_budget_does_not_run_over() {
-    loom::model(|| {
+    search(|| {
         let budget = RetryBudget::new(1.0).saving(1);
         budget.deposit();
         let unused = withdraw(&budget).unwrap();
@@ -94,7 +102,7 @@ fn a_full_budget_does_not_run_over() {
 /// when it is counted from `now` alone.
 #[test]
 fn clocks_that_disagree_get_no_more_than_the_time_between_them_allows() {
-    loom::model(|| {
+    search(|| {
         let budget = RetryBudget::new(0.0).at_least(1);
         let second = Duration::from_secs(1);
         let early = on(&budget, withdraw);
@@ -111,7 +119,7 @@ fn clocks_that_disagree_get_no_more_than_the_time_between_them_allows() {
 #[test]
 fn no_measurement_is_lost() {
     const MS: Duration = Duration::from_millis(1);
-    loom::model(|| {
+    search(|| {
         let quantile = loom::sync::Arc::new(Quantile::new(0.9).unwrap());
         quantile.record(MS);
         let slow = |quantile: &loom::sync::Arc<Quantile>| {

@@ -2,8 +2,8 @@
 
 mod support;
 
-use plimsoll_core::{AsRejected, Error, Reason, Rejected, TokioClock};
-use plimsoll_retry::{Jitter, Retry, RetryBudget, RetryError, Stop};
+use plimsoll_core::{AsRejected, Clock, Error, Reason, Rejected, TokioClock};
+use plimsoll_retry::{Jitter, Judge, Refusals, Retry, RetryBudget, RetryError, Stop};
 use std::{cell::RefCell, error, io, time::Duration};
 use support::{MS, Server, any_error, plain};
 use tokio::time::timeout;
@@ -194,6 +194,39 @@ async fn observers_hear_why_a_call_was_given_up_and_of_no_success() {
     let _ = retry.run(|| async { Err::<(), _>("slow") }).await;
     let expected = [(1, "down".into(), Stop::Budget), (3, "slow".into(), Stop::Attempts)];
     assert_eq!(*heard.borrow(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_may_ask_the_budget_that_it_hears_of() {
+    let budget = RetryBudget::new(0.0).at_least(2);
+    let left = RefCell::new(Vec::new());
+    let hear = |_, _: &&str, _| left.borrow_mut().push(budget.available(TokioClock.now()));
+    let retry = any_error::<&str>().budget(&budget).on_retry(hear);
+    let _ = retry.run(|| async { Err::<(), _>("down") }).await;
+    assert_eq!(*left.borrow(), [1, 0], "each retry is paid for when it is heard of");
+}
+
+#[test]
+fn what_was_refused_never_began_unless_a_deadline_may_have_cut_it_off() {
+    let refusals = Refusals::default();
+    let began = |error: &Error<io::Error>| {
+        let plain = refusals.may_have_begun(error);
+        let around = wrapped().may_have_begun(error);
+        assert_eq!(plain, around, "judges around another say what it says");
+        plain
+    };
+    for reason in [Reason::Rate, Reason::Concurrency, Reason::Overload, Reason::Open] {
+        assert!(!began(&Rejected::new(reason, "gate").into()));
+    }
+    assert!(began(&Rejected::new(Reason::Deadline, "deadline").into()));
+    assert!(began(&Error::Inner(io::ErrorKind::ConnectionReset.into())));
+}
+
+/// A judge around another around another.
+fn wrapped() -> impl Judge<Error<io::Error>> {
+    let retry =
+        plain().stop_if(|_: &Error<io::Error>| false).retry_after(|_: &Error<io::Error>| None);
+    retry.into_parts().0
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,6 +85,16 @@ fn a_share_of_a_second_is_not_lost_between_two_that_ask() {
 }
 
 #[test]
+fn other_settings_are_another_budget_and_leave_the_first_alone() {
+    let first = RetryBudget::new(1.0);
+    earn(&first, 3);
+    let other = first.clone().at_least(1).saving(5);
+    assert_eq!(other.available(Tick::ZERO), 1, "nothing is earned, one is free");
+    assert_eq!(grants(&other, Tick::ZERO), 1);
+    assert_eq!(first.available(Tick::ZERO), 3);
+}
+
+#[test]
 fn what_is_free_is_used_before_what_was_earned() {
     let budget = RetryBudget::new(1.0).at_least(1);
     budget.deposit();
