@@ -19,7 +19,11 @@ pub use crate::{
     gate::LimitTicket,
     limit::ConcurrencyLimit,
 };
+/// How large, with what was measured: [How large a buffer](crate#how-large-a-buffer).
+///
+#[doc(inline)]
+pub use plimsoll_channel::bounded;
 #[doc(no_inline)]
 pub use plimsoll_channel::{
-    LoadHandle, Receiver, Sender, Stats, bounded, bounded_by, try_bounded, try_bounded_by,
+    LoadHandle, Receiver, Sender, Stats, bounded_by, try_bounded, try_bounded_by,
 };

@@ -213,3 +213,51 @@ async fn many_tasks_never_hold_more_than_there_are_and_all_get_through() {
     }
     assert_eq!((places.used(), places.waiting()), (0, 0));
 }
+
+/// Wakers are others' code: whatever one does as it is woken or dropped, the lock
+/// of the line is free.
+#[test]
+fn a_waker_may_do_with_the_places_what_it_likes() {
+    struct Busybody(Arc<Places>);
+    impl Busybody {
+        fn meddle(&self) {
+            if self.0.try_take(1).is_ok() {
+                self.0.give_back(1);
+            }
+            self.0.resize(self.0.limit());
+            let mut take = Box::pin(self.0.take(1));
+            if poll(&mut take) == Some(Ok(())) {
+                self.0.give_back(1);
+            }
+            assert!(self.0.waiting() <= 10);
+        }
+    }
+    impl Wake for Busybody {
+        fn wake(self: Arc<Self>) {
+            self.meddle();
+        }
+    }
+    impl Drop for Busybody {
+        fn drop(&mut self) {
+            self.meddle();
+        }
+    }
+    let places = Arc::new(Places::new(1, 10));
+    places.try_take(1).expect("it is free");
+    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(places.take(1))).collect();
+    for take in &mut waiting {
+        // Each poll replaces the waker of the one before, and drops it.
+        for _ in 0..2 {
+            let waker = Waker::from(Arc::new(Busybody(Arc::clone(&places))));
+            assert_eq!(take.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        }
+    }
+    drop(waiting.pop());
+    places.resize(2);
+    places.give_back(1);
+    for mut take in waiting {
+        assert_eq!(poll(&mut take), Some(Ok(())));
+        places.give_back(1);
+    }
+    assert_eq!((places.used(), places.waiting()), (0, 0));
+}

@@ -3,7 +3,11 @@
 use super::{MILLI, SECOND, busy};
 use plimsoll_backpressure::AdaptiveLimit;
 use plimsoll_core::{Clock, Gate, GateExt, Load, ManualClock, Outcome, Reason, Tick, Weigh};
-use std::{sync::Arc, thread};
+use std::{
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    thread,
+};
 
 /// A limit of 100 that wants work to take 50 ms.
 fn aimd() -> (AdaptiveLimit<ManualClock>, ManualClock) {
@@ -205,6 +209,60 @@ async fn what_waits_is_let_in_when_the_limit_rises_and_its_wait_is_no_latency() 
     clock.advance(MILLI * 10);
     permit.finish(Outcome::Success);
     assert_eq!((limit.in_flight(), limit.limit()), (0, 9), "ten took a second");
+}
+
+/// The new limit is published by whoever closes the window, who wakes who waits.
+#[test]
+fn a_waiter_that_a_new_limit_wakes_may_ask_and_end_work_at_once() {
+    struct EndsWork(Arc<AdaptiveLimit<ManualClock>>);
+    impl Wake for EndsWork {
+        fn wake(self: Arc<Self>) {
+            let waits = self.0.waiting();
+            if let Ok(permit) = self.0.try_admit() {
+                permit.finish(Outcome::Success);
+            }
+            assert!(self.0.waiting() <= waits);
+        }
+    }
+    let clock = ManualClock::new();
+    let limit = AdaptiveLimit::aimd(MILLI * 50).start_at(10).wait_at_most(SECOND);
+    let limit = Arc::new(limit.clock(clock.clone()));
+    let held: Vec<_> = (0..10).map(|_| limit.try_admit().unwrap()).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = runtime.enter();
+    let waker = Waker::from(Arc::new(EndsWork(Arc::clone(&limit))));
+    let mut waits: Vec<_> = (0..20).map(|_| Box::pin(limit.admit())).collect();
+    for wait in &mut waits {
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    clock.advance(SECOND);
+    held.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+    drop(waits);
+    assert_eq!((limit.in_flight(), limit.waiting(), limit.limit()), (0, 0, 9));
+}
+
+#[test]
+fn the_most_that_was_under_way_counts_and_not_what_is_as_the_window_ends() {
+    let (limit, clock) = aimd();
+    let burst: Vec<_> = std::iter::from_fn(|| limit.try_admit().ok()).collect();
+    clock.advance(MILLI * 20);
+    burst.into_iter().for_each(|permit| permit.finish(Outcome::Success));
+    clock.advance(SECOND);
+    let last = limit.try_admit().unwrap();
+    clock.advance(MILLI);
+    last.finish(Outcome::Success);
+    assert_eq!(limit.limit(), 110);
+}
+
+#[test]
+fn the_limit_that_is_told_is_the_one_that_admits() {
+    let (limit, clock) = aimd();
+    for time in [20, 200, 200, 30, 60] {
+        let told = busy(&limit, &clock, MILLI * time, Outcome::Success);
+        let admitted: Vec<_> = std::iter::from_fn(|| limit.try_admit().ok()).collect();
+        assert_eq!((admitted.len(), limit.capacity()), (told as usize, Some(told as usize)));
+        admitted.into_iter().for_each(plimsoll_core::Permit::cancel);
+    }
 }
 
 #[test]

@@ -242,3 +242,41 @@ async fn admission_may_be_awaited_in_a_spawned_task_through_any_adapter() {
     .await
     .unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn patience_bounds_the_wait_and_not_the_work() {
+    let limit = ConcurrencyLimit::new(1).wait_at_most(MILLI * 100).clock(TokioClock);
+    let held = limit.try_admit().unwrap();
+    let start = Instant::now();
+    let work = limit.run(async {
+        sleep(MILLI * 500).await;
+        Ok::<_, ()>(start.elapsed())
+    });
+    let frees = async {
+        sleep(MILLI * 50).await;
+        drop(held);
+    };
+    assert_eq!(tokio::join!(work, frees).0.unwrap(), MILLI * 550);
+}
+
+#[tokio::test]
+async fn a_place_is_free_when_the_work_has_ended_though_its_future_is_kept() {
+    let limit = ConcurrencyLimit::new(1);
+    let mut work = Box::pin(limit.run(async { Ok::<_, ()>(()) }));
+    work.as_mut().await.unwrap();
+    assert_eq!(limit.in_flight(), 0);
+    drop(work);
+    assert_eq!(limit.in_flight(), 0);
+}
+
+/// A task that has done much is told to yield by what counts its steps. Whoever
+/// took that for a full limit would refuse while places are free.
+#[tokio::test]
+async fn a_free_place_is_had_at_once_however_much_the_task_has_done() {
+    let limit = ConcurrencyLimit::new(1);
+    let used_up = tokio::sync::Semaphore::new(1);
+    while poll(&mut Box::pin(used_up.acquire())).is_some() {}
+    for _ in 0..1_000 {
+        assert!(poll(&mut Box::pin(limit.admit())).unwrap().is_ok());
+    }
+}

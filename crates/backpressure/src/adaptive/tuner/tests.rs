@@ -188,6 +188,20 @@ fn the_next_probe_is_always_set_also_after_one_that_failed() {
 }
 
 #[test]
+fn instances_that_began_together_do_not_measure_together_again() {
+    let measures = |draw: f64| {
+        let mut tuner = probing(100);
+        tuner.learn(&full(10.0 * MILLI), at(0), draw);
+        let due = |&second: &u64| {
+            tuner.learn(&full(10.0 * MILLI), at(second), 0.0);
+            tuner.is_probing()
+        };
+        (1..200).find(due).unwrap_or_default()
+    };
+    assert_eq!([0.0, 0.34, 0.67, 1.0].map(measures), [100, 106, 111, 115]);
+}
+
+#[test]
 fn at_the_floor_for_long_it_measures_anew() {
     let mut tuner = probing(3_600);
     tuner.rules.low = 20;
