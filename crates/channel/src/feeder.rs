@@ -92,6 +92,7 @@ impl<T> Feeder<T> {
 
     /// Puts in what was gathered, and reserves room for the next batch. By
     /// weight, sends what is in hand.
+    #[inline(never)]
     fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Closed>> {
         if self.hand.is_some() {
             return self.poll_hand(cx);
@@ -109,6 +110,17 @@ impl<T> Feeder<T> {
             state.poll_reserve(*batch, spot, cx.waker(), wakes)
         });
         reserved.map_ok(|reserved| *room = reserved)
+    }
+
+    /// By weight: takes the item that was asked for.
+    #[inline(never)]
+    fn take_in_hand(&mut self, item: T) -> Result<(), Closed> {
+        let Some(tx) = &self.tx else { return Err(Closed) };
+        let ready = tx.shared.is_by_weight() && self.hand.is_none();
+        assert!(ready, "start_send before poll_ready");
+        self.weight = tx.shared.weight(&item);
+        self.hand = Some(item);
+        Ok(())
     }
 
     /// Sends what is in hand, by weight.
@@ -175,14 +187,10 @@ impl<T> Sink<T> for Feeder<T> {
         if self.room > 0 {
             self.room -= 1;
             self.items.push_back(item);
-            return Ok(());
+            Ok(())
+        } else {
+            self.take_in_hand(item)
         }
-        let Some(tx) = &self.tx else { return Err(Closed) };
-        let ready = tx.shared.is_by_weight() && self.hand.is_none();
-        assert!(ready, "start_send before poll_ready");
-        self.weight = tx.shared.weight(&item);
-        self.hand = Some(item);
-        Ok(())
     }
 
     /// Keeps a place that `poll_ready` may have taken in line: a combinator that

@@ -128,7 +128,7 @@ async fn gather<T: Send + 'static, M: Mark>(
             Poll::Pending => group.poll_old(cx).map(|()| None),
         });
         let mut ended = false;
-        match watch.wait(What::Starved, next).await {
+        match watch.wait(What::Starved, pin!(next)).await {
             Some(Some(taken)) => {
                 slot.taken.add(taken.items.len() as u64);
                 taken.items.for_each(|item| group.push(item));
@@ -140,7 +140,7 @@ async fn gather<T: Send + 'static, M: Mark>(
             done.put(group.take(), &mut place.tally());
         }
         watch.lap(What::Busy);
-        let handed = watch.wait(What::Blocked, outlet.hand_over(&mut done, &place)).await;
+        let handed = watch.wait(What::Blocked, pin!(outlet.hand_over(&mut done, &place))).await;
         if handed.is_err() || ended {
             return;
         }

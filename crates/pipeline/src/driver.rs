@@ -26,8 +26,8 @@ use tokio::task::yield_now;
 /// A worker that always finds something to do lets others run so often.
 const YIELD_AFTER: Duration = Duration::from_micros(200);
 
-/// Results of up to so many bytes are put behind the others two at a time: a vector
-/// that grows by one has to wait each time until its length has been stored.
+/// Results of up to so many bytes are put behind the others four at a time: a
+/// vector that grows by one has to wait each time until its length has been stored.
 const SMALL: usize = 64;
 
 /// Everything that one worker has.
@@ -59,7 +59,8 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
         while !self.control.is_cut() {
             let max =
                 pace.share(self.control.workers, || self.inlet.len()).min(self.outlet.next(room));
-            let Some(mut taken) = watch.wait(What::Starved, self.inlet.take(max)).await else {
+            let Some(mut taken) = watch.wait(What::Starved, pin!(self.inlet.take(max))).await
+            else {
                 unfinished.0 = None;
                 return;
             };
@@ -124,7 +125,7 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
                             }
                             watch.carried += done.bytes();
                             let hand_over = self.outlet.hand_over(&mut done, &place);
-                            if watch.wait(What::Blocked, hand_over).await.is_err() {
+                            if watch.wait(What::Blocked, pin!(hand_over)).await.is_err() {
                                 return;
                             }
                             breathe(&mut watch).await;
@@ -134,7 +135,7 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
                     None => {
                         // What went well before it goes on.
                         let hand_over = self.outlet.hand_over(&mut done, &place);
-                        let _ = watch.wait(What::Blocked, hand_over).await;
+                        let _ = watch.wait(What::Blocked, pin!(hand_over)).await;
                         return;
                     }
                 }
@@ -144,7 +145,11 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
             let now = watch.lap(What::Busy);
             pace.took(size, now.since(began), waited);
             watch.carried += done.bytes();
-            if watch.wait(What::Blocked, self.outlet.hand_over(&mut done, &place)).await.is_err() {
+            if watch
+                .wait(What::Blocked, pin!(self.outlet.hand_over(&mut done, &place)))
+                .await
+                .is_err()
+            {
                 return;
             }
             breathe(&mut watch).await;
@@ -201,10 +206,24 @@ where
                 done.put(one, &mut tally);
                 continue;
             }
-            match next() {
-                Ok(two) => done.put_two([one, two], &mut tally),
+            let two = match next() {
+                Ok(two) => two,
                 Err(start) => {
-                    done.put(one, &mut tally);
+                    done.put_some([one], &mut tally);
+                    break start;
+                }
+            };
+            let three = match next() {
+                Ok(three) => three,
+                Err(start) => {
+                    done.put_some([one, two], &mut tally);
+                    break start;
+                }
+            };
+            match next() {
+                Ok(four) => done.put_some([one, two, three, four], &mut tally),
+                Err(start) => {
+                    done.put_some([one, two, three], &mut tally);
                     break start;
                 }
             }

@@ -205,7 +205,7 @@ pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>,
                 }
             }
         });
-        more = watch.wait(What::Busy, take).await;
+        more = watch.wait(What::Busy, pin!(take)).await;
         let items = taken.count();
         done.put_all(&mut taken.items, &mut place.tally());
         let now = watch.lap(What::Busy);
@@ -220,7 +220,7 @@ pub(crate) async fn pour<F: Feed>(mut feed: F, outlet: Outlet<F::Item, F::Mark>,
             }
             poll
         });
-        if watch.wait(What::Blocked, handing_over).await.is_err() {
+        if watch.wait(What::Blocked, pin!(handing_over)).await.is_err() {
             return;
         }
         breathe(&mut watch).await;

@@ -54,7 +54,11 @@ impl<T, M: Mark> Done<T, M> {
     }
 
     #[inline]
-    pub(crate) fn put_two(&mut self, items: [Item<T, M>; 2], tally: &mut Tally<'_>) {
+    pub(crate) fn put_some<const N: usize>(
+        &mut self,
+        items: [Item<T, M>; N],
+        tally: &mut Tally<'_>,
+    ) {
         if self.is_end {
             items.into_iter().for_each(|item| self.put(item, tally));
         } else {

@@ -14,6 +14,7 @@ use plimsoll_channel::Receiver;
 use std::{
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
+    pin::pin,
     sync::Arc,
 };
 
@@ -77,7 +78,7 @@ pub(crate) async fn route<T: Send + 'static, M: Mark>(
     let mut watch = Stopwatch::start(slot, &**control.registry.clock());
     let mut pace = Pace::new();
     let mut lanes: Vec<_> = outlets.iter().map(Outlet::done).collect();
-    while let Some(taken) = watch.wait(What::Starved, inlet.take(pace.size())).await {
+    while let Some(taken) = watch.wait(What::Starved, pin!(inlet.take(pace.size()))).await {
         let (size, began) = (taken.items.len(), watch.at());
         slot.taken.add(size as u64);
         let mut tally = place.tally();
@@ -93,7 +94,7 @@ pub(crate) async fn route<T: Send + 'static, M: Mark>(
         pace.took(size, now.since(began), false);
         for (outlet, done) in outlets.iter().zip(&mut lanes) {
             watch.carried += done.bytes();
-            if watch.wait(What::Blocked, outlet.hand_over(done, &place)).await.is_err() {
+            if watch.wait(What::Blocked, pin!(outlet.hand_over(done, &place))).await.is_err() {
                 return;
             }
         }

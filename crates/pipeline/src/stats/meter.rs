@@ -4,9 +4,10 @@ use crate::sync::{AtomicU64, Ordering::Relaxed};
 use plimsoll_channel::LoadHandle;
 use plimsoll_core::{Clock, Load, Tick};
 use std::{
-    future::poll_fn,
-    pin::pin,
+    mem,
+    pin::Pin,
     sync::{Arc, OnceLock},
+    task::{Context, Poll},
 };
 
 /// What a worker does with its time.
@@ -196,23 +197,40 @@ impl<'a> Stopwatch<'a> {
 
     /// Awaits, and counts the time as `what` if it takes any.
     #[inline]
-    pub(crate) async fn wait<F: Future>(&mut self, what: What, future: F) -> F::Output {
-        let mut future = pin!(future);
-        let mut waited = false;
-        let output = poll_fn(|cx| {
-            let poll = future.as_mut().poll(cx);
-            if poll.is_pending() && !waited {
-                waited = true;
-                self.slot.enter(what, self.at);
+    pub(crate) fn wait<'s, F: Future>(
+        &'s mut self,
+        what: What,
+        future: Pin<&'s mut F>,
+    ) -> Waiting<'s, 'a, F> {
+        Waiting { watch: self, what, waited: false, future }
+    }
+}
+
+/// The future of [`Stopwatch::wait`]. By hand, and around one that is pinned
+/// already: to move what has just been written costs more than to look at a clock.
+pub(crate) struct Waiting<'s, 'a, F> {
+    watch: &'s mut Stopwatch<'a>,
+    what: What,
+    waited: bool,
+    future: Pin<&'s mut F>,
+}
+
+impl<F: Future> Future for Waiting<'_, '_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let poll = self.future.as_mut().poll(cx);
+        let Self { watch, what, waited, .. } = &mut *self;
+        if poll.is_pending() {
+            if !mem::replace(waited, true) {
+                watch.slot.enter(*what, watch.at);
             }
-            poll
-        })
-        .await;
-        if waited {
-            self.lap(what);
-            self.rest();
+        } else if *waited {
+            watch.lap(*what);
+            watch.rest();
         }
-        output
+        poll
     }
 }
 
