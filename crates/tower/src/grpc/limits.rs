@@ -45,7 +45,8 @@ const LONGEST: u64 = u32::MAX as u64;
 /// A message may be larger than a window: it passes through it piece by piece and
 /// is put together behind it. So a connection takes up to `streams × message` in
 /// the end, 1,000 MiB by default. Bound the sum by a gate before the service, by
-/// bytes or by count.
+/// bytes or by count. How many connections there are is bounded by whoever accepts
+/// them.
 ///
 /// # Example
 ///

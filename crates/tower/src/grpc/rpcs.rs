@@ -42,7 +42,8 @@ impl Count {
 
 impl Rpcs {
     pub(super) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Count { under_way: 0, since: Instant::now() })))
+        let none = Count { under_way: 0, since: Instant::now() };
+        Self(Arc::new(watch::channel(none).0))
     }
 
     fn change(&self, change: impl FnOnce(&mut Count)) {

@@ -83,7 +83,9 @@ impl<J, O, K> RetryLayer<AnyRequest, ByClone, J, O, K> {
 
 impl<J, O, K> RetryLayer<HttpRequests, ByClone, J, O, K> {
     /// Sends HTTP requests again, by method, status and `Retry-After`, as
-    /// [`HttpRequests`] says. Errors are judged as the [`Retry`] says.
+    /// [`HttpRequests`] says. Errors are judged as the [`Retry`] says: where they
+    /// are of a type that is never a refusal, by
+    /// [`retry_if`](Retry::retry_if), for axum's `|_: &Infallible| false`.
     ///
     /// # Example
     ///
