@@ -145,6 +145,13 @@ impl<K: Clock> Builder<K> {
         self.set(|settings| settings.jitter = part)
     }
 
+    /// Draws the jitter from `seed` and from how often the state has changed, for
+    /// tests and simulations: the same calls then meet the same openings. By default
+    /// no two processes draw alike.
+    pub fn seed(self, seed: u64) -> Self {
+        self.set(|settings| settings.seed = Some(seed))
+    }
+
     /// While half open, this many calls are let through, 1 to 127. By default 3.
     /// It bounds those at one time and those of the whole phase; one that ends
     /// without a verdict gives its place back.
@@ -157,6 +164,28 @@ impl<K: Clock> Builder<K> {
     /// that a single failure opens it.
     pub fn probe_successes(self, successes: u32) -> Self {
         self.set(|settings| settings.probe_successes = Some(successes))
+    }
+
+    /// Closes when `rule` says so, which is asked with the account of the probes
+    /// when one has succeeded or failed, in place of
+    /// [`probe_successes`](Self::probe_successes). When all have ended and it has
+    /// not said so, it opens again. Called as a rule of
+    /// [`trip_when`](Self::trip_when) is; it may be asked twice about one probe.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_breaker::CircuitBreaker;
+    ///
+    /// let breaker = CircuitBreaker::builder()
+    ///     .probes(20)
+    ///     .close_when(|probes| probes.calls >= 5 && probes.failure_ratio() <= 0.2)
+    ///     .build()?;
+    /// # let _ = breaker;
+    /// # Ok::<(), plimsoll_core::ConfigError>(())
+    /// ```
+    pub fn close_when(self, rule: impl Fn(&Counts) -> bool + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.close_when = Some(Arc::new(rule)))
     }
 
     /// Probes that have not come back for so long, counted from the last that

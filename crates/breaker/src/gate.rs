@@ -2,7 +2,7 @@
 
 use crate::{
     CircuitBreaker,
-    settings::chance,
+    settings::{chance, drawn},
     state::{BreakerState, BreakerTicket},
 };
 use plimsoll_core::{Admit, Clock, Gate, Outcome, PerKey, Rejected, Tick};
@@ -36,7 +36,8 @@ impl<K: Clock> CircuitBreaker<K> {
     #[inline(never)]
     #[expect(clippy::needless_pass_by_value, reason = "a reference would put it into memory")]
     fn leave_telling(&self, state: &BreakerState, ticket: BreakerTicket, outcome: Outcome) {
-        let draw = || chance(rand::random());
+        let seeded = self.rules.seed.map(|seed| drawn(seed, ticket.generation));
+        let draw = || chance(seeded.unwrap_or_else(rand::random));
         let change = self.rules.leave(state, &ticket, outcome, || self.clock.now(), draw);
         self.tell(change);
     }

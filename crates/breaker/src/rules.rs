@@ -82,7 +82,7 @@ impl Ramp {
 }
 
 /// A rule of the user's own.
-pub(crate) type TripWhen = Arc<dyn Fn(&Counts) -> bool + Send + Sync>;
+pub(crate) type OwnRule = Arc<dyn Fn(&Counts) -> bool + Send + Sync>;
 
 /// On cache lines of their own: every call reads them.
 #[derive(Clone)]
@@ -93,11 +93,13 @@ pub(crate) struct Rules {
     pub(crate) slow: Option<Slow>,
     pub(crate) min_requests: u64,
     pub(crate) consecutive: Option<u64>,
-    pub(crate) trip_when: Option<TripWhen>,
+    pub(crate) trip_when: Option<OwnRule>,
     pub(crate) openings: Openings,
     pub(crate) probes: u32,
     pub(crate) probe_successes: u32,
+    pub(crate) close_when: Option<OwnRule>,
     pub(crate) probe_limit: u64,
+    pub(crate) seed: Option<u64>,
     pub(crate) ramp: Option<Ramp>,
 }
 
@@ -115,14 +117,23 @@ impl Rules {
         let enough = counts.calls >= self.min_requests;
         let failing = self.failure_ratio.is_some_and(|ratio| counts.failure_ratio() >= ratio);
         let slow = self.slow.is_some_and(|slow| counts.slow_ratio() >= slow.ratio);
-        in_a_row || enough && (failing || slow) || self.own_rule_trips(counts)
+        in_a_row || enough && (failing || slow) || says(self.trip_when.as_ref(), counts)
     }
 
-    fn own_rule_trips(&self, counts: &Counts) -> bool {
-        // Asked while a permit is dropped, where a panic would end the process.
-        let ask = |rule: &TripWhen| catch_unwind(AssertUnwindSafe(|| rule(counts)));
-        self.trip_when.as_ref().is_some_and(|rule| ask(rule).unwrap_or(false))
+    /// Whether the probes that have ended close the breaker, and whether they open it.
+    pub(crate) fn probes_say(&self, counts: &Counts) -> (bool, bool) {
+        let (probes, successes) = (u64::from(self.probes), u64::from(self.probe_successes));
+        if self.close_when.is_some() {
+            return (says(self.close_when.as_ref(), counts), counts.calls >= probes);
+        }
+        (counts.calls - counts.failures >= successes, counts.failures > probes - successes)
     }
+}
+
+/// Asked while a permit is dropped, where a panic would end the process: it is a no.
+fn says(rule: Option<&OwnRule>, counts: &Counts) -> bool {
+    let ask = |rule: &OwnRule| catch_unwind(AssertUnwindSafe(|| rule(counts)));
+    rule.is_some_and(|rule| ask(rule).unwrap_or(false))
 }
 
 impl fmt::Debug for Rules {
@@ -137,7 +148,9 @@ impl fmt::Debug for Rules {
             .field("openings", &self.openings)
             .field("probes", &self.probes)
             .field("probe_successes", &self.probe_successes)
+            .field("close_when", &self.close_when.is_some())
             .field("probe_limit", &self.probe_limit)
+            .field("seed", &self.seed)
             .field("ramp", &self.ramp)
             .finish()
     }

@@ -3,7 +3,7 @@
 use crate::{
     calls::Span,
     ring::BUCKETS,
-    rules::{Openings, Ramp, Rules, Scale, Slow, TripWhen, Window},
+    rules::{Openings, OwnRule, Ramp, Rules, Scale, Slow, Window},
     tally::Layout,
     word::{MOST_PROBES, PAYLOAD_BITS},
 };
@@ -25,13 +25,15 @@ pub(crate) struct Settings {
     pub(crate) window: Length,
     pub(crate) consecutive: Option<u32>,
     pub(crate) slow: Option<(Duration, f64)>,
-    pub(crate) trip_when: Option<TripWhen>,
+    pub(crate) trip_when: Option<OwnRule>,
     pub(crate) open_for: Duration,
     pub(crate) backoff: Option<(f64, Duration)>,
     pub(crate) jitter: f64,
     pub(crate) probes: u32,
     pub(crate) probe_successes: Option<u32>,
+    pub(crate) close_when: Option<OwnRule>,
     pub(crate) probe_limit: Duration,
+    pub(crate) seed: Option<u64>,
     pub(crate) ramp: Option<(Vec<u8>, Duration)>,
 }
 
@@ -56,7 +58,9 @@ impl Settings {
         jitter: 0.0,
         probes: 3,
         probe_successes: None,
+        close_when: None,
         probe_limit: Duration::from_secs(60),
+        seed: None,
         ramp: None,
     };
 
@@ -76,6 +80,10 @@ impl Settings {
             self.probes.into(),
             "1 to the number of probes",
         )?;
+        if let (Some(successes), Some(_)) = (self.probe_successes, &self.close_when) {
+            let allowed = "left out where close_when is set";
+            return Err(ConfigError::new("probe_successes", successes, allowed));
+        }
         Ok(Rules {
             layout: Layout { window: self.window()?, slow: self.slow.is_some() },
             failure_ratio: failure_ratio.map(|it| ratio("failure_ratio", it)).transpose()?,
@@ -89,7 +97,9 @@ impl Settings {
             openings: self.openings()?,
             probes: self.probes,
             probe_successes,
+            close_when: self.close_when.clone(),
             probe_limit: nanos("probe_limit", self.probe_limit)?,
+            seed: self.seed,
             ramp: self.ramp()?,
         })
     }
@@ -171,8 +181,20 @@ fn grown(first: u64, factor: f64, cap: u64) -> Vec<u64> {
 }
 
 /// A chance as long as the state's word has room for.
-pub(crate) fn chance(drawn: u32) -> u64 {
-    u64::from(drawn >> (u32::BITS - PAYLOAD_BITS))
+pub(crate) fn chance(drawn: u64) -> u64 {
+    drawn >> (u64::BITS - PAYLOAD_BITS)
+}
+
+/// The number that `seed` draws for a generation.
+///
+/// One step of SplitMix64: Steele, Lea and Flood, "Fast Splittable Pseudorandom
+/// Number Generators", OOPSLA 2014.
+pub(crate) fn drawn(seed: u64, generation: u64) -> u64 {
+    let mut mixed = generation.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = mixed.wrapping_add(seed);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 fn ratio(field: &'static str, value: f64) -> Result<f64, ConfigError> {

@@ -223,10 +223,13 @@ impl Rules {
                 _ if ended.failed || ended.slow => word.fail(),
                 _ => word.succeed(),
             };
-            let next = if counted.succeeded() >= self.probe_successes {
+            let told = outcome == Outcome::Success || ended.failed;
+            let (closes, opens) =
+                if told { self.probes_say(&account(counted)) } else { (false, false) };
+            let next = if closes {
                 state.step_from(now);
                 if self.ramp.is_some() { word.ramping() } else { word.closed() }
-            } else if counted.failed() > self.probes - self.probe_successes {
+            } else if opens {
                 state.open_from(now);
                 word.tripped(chance)
             } else {

@@ -1,6 +1,7 @@
 //! One breaker for each endpoint.
 
 use crate::{OPEN, SECOND, builder};
+use plimsoll_breaker::StateChange;
 use plimsoll_core::{Clock, GateExt, Outcome, PerKey};
 use plimsoll_keyed::PerKeyExt;
 
@@ -88,4 +89,28 @@ fn a_run_of_failures_is_not_forgotten_where_a_rule_counts_it() {
     breaker.leave_in(&state, ticket, Outcome::Failure);
     clock.advance(SECOND * 100);
     assert!(!breaker.is_fresh(&state, clock.now()));
+}
+
+/// All keys of one breaker share its observers; where each has a breaker of its own,
+/// an observer knows which it hears of.
+#[test]
+fn a_breaker_for_each_key_may_tell_whose_it_is() {
+    use plimsoll_keyed::KeyedGates;
+    use std::sync::{Arc, Mutex};
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&heard);
+    let gates = KeyedGates::new(
+        |r: &Request| r.endpoint.clone(),
+        move |endpoint: &String| {
+            let (told, endpoint) = (Arc::clone(&told), endpoint.clone());
+            let builder = builder().0.consecutive_failures(1);
+            let tell = move |change: &StateChange| {
+                told.lock().unwrap().push(format!("{endpoint} {}", change.to));
+            };
+            builder.on_change(tell).build().unwrap()
+        },
+    );
+    gates.try_admit_for(&Request::to("up")).unwrap().finish(Outcome::Success);
+    gates.try_admit_for(&Request::to("down")).unwrap().finish(Outcome::Failure);
+    assert_eq!(*heard.lock().unwrap(), ["down open"]);
 }

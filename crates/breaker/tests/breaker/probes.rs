@@ -1,7 +1,7 @@
 //! Half open: how many probe, and what follows from their results.
 
 use crate::{MILLI, NANO, OPEN, admit, brittle, builder, call, calls, half_open, passing};
-use plimsoll_breaker::State;
+use plimsoll_breaker::{Counts, State};
 use plimsoll_core::{GateExt, Outcome};
 use std::time::Duration;
 
@@ -110,6 +110,54 @@ fn fewer_successes_may_do_and_it_opens_once_they_cannot_be_reached() {
     assert_eq!(with(&[S, S, F, F]), State::HalfOpen);
     assert_eq!(with(&[S, S, F, F, F]), State::Open);
     assert_eq!(with(&[S, S, S]), State::Closed);
+}
+
+#[test]
+fn a_rule_of_ones_own_closes_it_and_it_opens_once_all_probes_have_ended_without() {
+    let with = |outcomes: &[Outcome]| {
+        let (builder, clock) = builder();
+        let rule = |probes: &Counts| probes.calls >= 2 && probes.failure_ratio() <= 0.5;
+        let builder = builder.consecutive_failures(1).probes(4).close_when(rule);
+        let breaker = builder.build().unwrap();
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        outcomes.iter().for_each(|&outcome| call(&breaker, outcome));
+        breaker.state()
+    };
+    use Outcome::{Failure as F, Ignored as I, Success as S};
+    assert_eq!(with(&[S]), State::HalfOpen);
+    assert_eq!(with(&[S, I, I]), State::HalfOpen, "no verdict");
+    assert_eq!(with(&[S, S]), State::Closed);
+    assert_eq!(with(&[F, S]), State::Closed);
+    assert_eq!(with(&[F, F, F]), State::HalfOpen);
+    assert_eq!(with(&[F, F, F, S]), State::Open);
+}
+
+#[test]
+fn a_rule_for_closing_that_panics_says_no_and_harms_nobody() {
+    let (builder, clock) = builder();
+    let rule = |_: &Counts| std::panic::resume_unwind(Box::new("a rule"));
+    let builder = builder.consecutive_failures(1).probes(2).close_when(rule);
+    let breaker = builder.build().unwrap();
+    call(&breaker, Outcome::Failure);
+    clock.advance(OPEN);
+    call(&breaker, Outcome::Success);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    call(&breaker, Outcome::Success);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+/// Elsewhere a result from before the outage gave a place to a probe more.
+#[test]
+fn a_late_result_while_half_open_gives_no_place() {
+    let (breaker, clock) = brittle(2);
+    let late: Vec<_> = (0..3).map(|_| admit(&breaker)).collect();
+    call(&breaker, Outcome::Failure);
+    clock.advance(OPEN);
+    let probes = passing(&breaker, 9);
+    let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Unused];
+    late.into_iter().zip(outcomes).for_each(|(late, outcome)| late.finish(outcome));
+    assert_eq!(probes.len() + passing(&breaker, 9).len(), 2);
 }
 
 /// The number of calls that ratios ask for says nothing about probes.

@@ -122,3 +122,25 @@ fn jitter_shortens_openings_by_its_part_at_most_and_not_all_alike() {
     openings.dedup();
     assert!(openings.len() > 100, "{} different ones", openings.len());
 }
+
+#[test]
+fn a_seed_draws_the_same_openings_again_and_each_its_own() {
+    let openings = |seed| {
+        let (builder, clock) = builder();
+        let builder = builder.consecutive_failures(1).open_for(SECOND).probes(1);
+        let breaker = builder.jitter(0.5).seed(seed).build().unwrap();
+        let open = |_| {
+            call(&breaker, Outcome::Failure);
+            let open = breaker.retry_after().unwrap();
+            clock.advance(open);
+            open
+        };
+        (0..50).map(open).collect::<Vec<_>>()
+    };
+    assert_eq!(openings(7), openings(7));
+    assert_ne!(openings(7), openings(8));
+    let mut openings = openings(7);
+    openings.sort();
+    openings.dedup();
+    assert_eq!(openings.len(), 50);
+}

@@ -104,6 +104,9 @@ fn numbers_out_of_bounds_are_errors() {
 
 #[test]
 fn settings_that_contradict_each_other_are_errors() {
+    let error = error_of(|builder| builder.probe_successes(2).close_when(|_| true));
+    let expected = "probe_successes must be left out where close_when is set, but is 2";
+    assert_eq!(error, expected);
     let error = error_of(|builder| builder.window_calls(9).min_requests(10));
     assert_eq!(error, "min_requests must be at most window_calls, but is 10");
     let error = error_of(|builder| builder.open_for(SECOND).backoff(2.0, SECOND - NANO));

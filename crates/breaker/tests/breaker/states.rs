@@ -82,6 +82,21 @@ fn what_was_counted_before_the_outage_is_forgotten_when_it_closes() {
     assert_eq!((breaker.counts().calls, breaker.counts().failures), (1, 1));
 }
 
+/// Counts tell generations apart by labels; no number of changes brings one back.
+#[test]
+fn what_was_counted_stays_forgotten_however_often_the_state_changes() {
+    for by_calls in [true, false] {
+        let (builder, _clock) = crate::builder();
+        let builder = if by_calls { builder.window_calls(10) } else { builder };
+        let breaker = builder.build().unwrap();
+        calls(&breaker, 9, Outcome::Failure);
+        for change in 1..=70_000 {
+            breaker.reset();
+            assert_eq!(breaker.counts().calls, 0, "after {change}, by calls: {by_calls}");
+        }
+    }
+}
+
 #[test]
 fn forced_open_stays_open_whatever_the_time() {
     let (breaker, clock) = brittle(1);
