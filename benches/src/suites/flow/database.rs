@@ -131,7 +131,7 @@ fn one_by_one(inbox: &mut Inbox, batch: &mut Inbound) {
 }
 
 /// What there is, at once.
-fn many(inbox: &mut Inbox, batch: &mut Inbound) {
+fn all_at_once(inbox: &mut Inbox, batch: &mut Inbound) {
     inbox.blocking_recv_many(batch, MOST);
 }
 
@@ -195,7 +195,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
             .ours(ours(&name, MOST), &targets)
             .peer(in_a_loop(HAND, MOST as u64))
             .peer(by_hand(MPSC, one_by_one))
-            .peer(by_hand("mpsc recv_many + oneshot", many))
+            .peer(by_hand("mpsc recv_many + oneshot", all_at_once))
     };
     bench.run(inserts(10_000, 51, [0.7, 0.7]))?;
     bench.run(inserts(100_000, 15, [0.9, 0.8]))?;

@@ -7,11 +7,13 @@ use super::{
 use crate::rounds::Subject;
 use futures::{StreamExt as _, stream};
 use plimsoll_channel::{Builder, Closed, Receiver, Sender, bounded};
+use plimsoll_core::Load as _;
 use std::{collections::VecDeque, future::ready};
 
-/// A stage takes what is there, and no more than this: enough to share the cost of
-/// a chunk among many, too few to leave the caches.
-const MOST: usize = 256;
+/// A stage takes what is there, up to 256 KiB: more would not stay in the cache.
+fn most<T>(capacity: usize) -> usize {
+    capacity.min(256 * 1024 / size_of::<T>())
+}
 
 /// A channel that measures how long calls wait, or not.
 pub(super) fn channel(timed: bool) -> (Sender<u64>, Receiver<u64>) {
@@ -27,9 +29,12 @@ fn untimed<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 /// A stage that takes what is there, and hands on what it made of it.
 async fn driver<T: Item>(mut rx: Receiver<T>, tx: Sender<T>) -> Result<(), Closed> {
-    let (mut input, mut output) = (VecDeque::new(), VecDeque::new());
-    while let Some(chunk) = rx.recv_chunk(&mut input, MOST).await {
-        output.extend(chunk.map(T::changed));
+    let most = most::<T>(tx.capacity().unwrap_or(1));
+    let (mut input, mut items, mut output) = (VecDeque::new(), Vec::new(), VecDeque::new());
+    while let Some(mut chunk) = rx.recv_chunk(&mut input, most).await {
+        chunk.take_all(&mut items);
+        output.extend(items.drain(..).map(T::changed));
+        drop(chunk);
         tx.send_all(&mut output).await?;
     }
     Ok(())
@@ -37,9 +42,10 @@ async fn driver<T: Item>(mut rx: Receiver<T>, tx: Sender<T>) -> Result<(), Close
 
 /// A source that has as many ready as are wanted.
 async fn source<T: Item>(tx: Sender<T>, items: u64) -> Result<(), Closed> {
+    let most = most::<T>(tx.capacity().unwrap_or(1));
     let (mut all, mut output) = ((0..items).map(T::new), VecDeque::new());
     loop {
-        output.extend(all.by_ref().take(MOST));
+        output.extend(all.by_ref().take(most));
         if output.is_empty() {
             return Ok(());
         }
@@ -48,9 +54,11 @@ async fn source<T: Item>(tx: Sender<T>, items: u64) -> Result<(), Closed> {
 }
 
 async fn sink<T: Item>(mut rx: Receiver<T>) -> u64 {
-    let (mut input, mut seen) = (VecDeque::new(), Seen::default());
-    while let Some(chunk) = rx.recv_chunk(&mut input, MOST).await {
-        chunk.for_each(|item| seen.add(&item));
+    let most = most::<T>(rx.capacity().unwrap_or(1));
+    let (mut input, mut items, mut seen) = (VecDeque::new(), Vec::new(), Seen::default());
+    while let Some(mut chunk) = rx.recv_chunk(&mut input, most).await {
+        chunk.take_all(&mut items);
+        items.drain(..).for_each(|item| seen.add(&item));
     }
     seen.arrived()
 }
@@ -82,11 +90,13 @@ pub(super) fn lone_drivers(name: &str, timed: bool) -> Subject {
 /// Combinators of futures, between a prefetching receiver and a feeder.
 pub(super) fn fed<T: Item>(name: &str, capacity: usize) -> Subject {
     async fn stage<T: Item>(rx: Receiver<T>, tx: Sender<T>) -> Result<(), Closed> {
-        rx.into_prefetch(MOST).map(|item| Ok(item.changed())).forward(tx.into_feeder(MOST)).await
+        let most = most::<T>(tx.capacity().unwrap_or(1));
+        rx.into_prefetch(most).map(|item| Ok(item.changed())).forward(tx.into_feeder(most)).await
     }
     async fn sink<T: Item>(rx: Receiver<T>) -> u64 {
+        let most = most::<T>(rx.capacity().unwrap_or(1));
         let mut seen = Seen::default();
-        let all = rx.into_prefetch(MOST).for_each(|item| {
+        let all = rx.into_prefetch(most).for_each(|item| {
             seen.add(&item);
             ready(())
         });
@@ -95,7 +105,8 @@ pub(super) fn fed<T: Item>(name: &str, capacity: usize) -> Subject {
     }
     Subject::flow(name, move |items| async move {
         let [(a, b), (c, d), (e, f)] = [(); 3].map(|()| bounded::<T>(capacity));
-        go(stream::iter(0..items).map(|n| Ok(T::new(n))).forward(a.into_feeder(MOST)));
+        let feeder = a.into_feeder(most::<T>(capacity));
+        go(stream::iter(0..items).map(|n| Ok(T::new(n))).forward(feeder));
         go(stage(b, c));
         go(stage(d, e));
         result(tokio::spawn(sink(f))).await
