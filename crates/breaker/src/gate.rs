@@ -94,7 +94,9 @@ impl<K: Clock> PerKey for CircuitBreaker<K> {
     #[inline]
     fn leave_in(&self, state: &BreakerState, ticket: BreakerTicket, outcome: Outcome) {
         let succeeded = outcome == Outcome::Success;
-        if !(succeeded && self.rules.succeed(state, ticket.generation, || self.clock.now())) {
+        if !(succeeded
+            && self.rules.succeed(state, ticket.generation, ticket.started, || self.clock.now()))
+        {
             self.leave_telling(state, ticket, outcome);
         }
     }

@@ -109,14 +109,20 @@ impl Rules {
         &self,
         state: &BreakerState,
         generation: u64,
+        started: Tick,
         now: impl FnOnce() -> Tick,
     ) -> bool {
         let word = state.load();
+        if !word.conducts() || word.generation() != generation {
+            return false;
+        }
         let current = || state.load().generation() == generation;
-        word.conducts()
-            && word.generation() == generation
-            && self.slow.is_none()
-            && state.tally.succeed(self.layout, generation, now, current)
+        let Some(slow) = self.slow else {
+            return state.tally.succeed(self.layout, generation, now, current);
+        };
+        let now = now();
+        since(now, started) <= slow.nanos
+            && state.tally.succeed(self.layout, generation, || now, current)
     }
 
     /// Hears how a call ended. `now` is asked once at most.
