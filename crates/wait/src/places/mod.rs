@@ -325,9 +325,7 @@ impl<O: Order> Places<O> {
     /// What has become of the one at `spot`, who is told of the next change.
     fn look(&self, spot: Spot, waker: &Waker) -> Poll<Result<(), NoPlace>> {
         let mut desk = self.lock();
-        let waits =
-            |desk: &Desk<O>| desk.line.get(spot).is_some_and(|waiter| waiter.stage == Stage::Waits);
-        if waits(&desk) {
+        if desk.line.is_waiting(spot) {
             // Wakers are others' code: they are cloned and dropped outside the lock.
             drop(desk);
             let mut told = Some(waker.clone());
