@@ -1,6 +1,7 @@
 //! What people call on a gate.
 
 use crate::{Admit, By, ByRef, Error, Gate, Named, Outcome, Permit, Rejected, Weigh, Weighted};
+use std::{future::poll_fn, pin::pin};
 
 /// The methods of every gate.
 ///
@@ -317,9 +318,14 @@ where
     F: Future<Output = Result<T, E>>,
     V: FnOnce(&Result<T, E>) -> Outcome,
 {
-    let ticket = gate.enter(cx).await.map_err(Error::Rejected)?;
-    let permit = Permit::new(gate, ticket);
+    // Polled where it is made: to move what has just been written costs as much
+    // as most gates do.
+    let entered = {
+        let mut entering = pin!(gate.enter(cx));
+        poll_fn(|cx| entering.as_mut().poll(cx)).await
+    };
+    let mut permit = Permit::new(gate, entered.map_err(Error::Rejected)?);
     let result = work.await;
-    permit.finish(judge(&result));
+    permit.end(judge(&result));
     result.map_err(Error::Inner)
 }

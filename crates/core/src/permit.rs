@@ -73,6 +73,12 @@ impl<G: Gate> Permit<G> {
     /// Ends the work and says how it went.
     #[inline]
     pub fn finish(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    /// As [`finish`](Self::finish), where it lies.
+    #[inline]
+    pub(crate) fn end(&mut self, outcome: Outcome) {
         if let Held::Ticket(ticket) | Held::WhileUnwinding(ticket) = self.held.take() {
             self.gate.leave(ticket, outcome);
         }
