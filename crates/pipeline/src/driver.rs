@@ -3,7 +3,7 @@
 
 use crate::{
     crew::Control,
-    inlet::{Inlet, Taken},
+    inlet::{Inlet, Portion},
     item::{Item, Mark},
     join::beside,
     outlet::{Done, Outlet},
@@ -173,7 +173,7 @@ enum Rush<I, M> {
 fn rush<T, M, W, F>(
     cx: &mut Context<'_>,
     work: &W,
-    taken: &mut Taken<'_, Item<T, M>>,
+    taken: &mut Portion<'_, Item<T, M>>,
     done: &mut Done<W::Out, W::OutMark>,
     mut call: Pin<&mut Option<F>>,
     finish: impl Fn(W::Rest) -> F,

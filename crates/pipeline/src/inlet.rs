@@ -20,10 +20,10 @@ impl<T: Send, M: Send> Inlet<T, M> {
 
     /// Up to `max` items, as soon as there is one; `None` when none will come.
     #[inline]
-    pub(crate) async fn take(&mut self, max: usize) -> Option<Taken<'_, Item<T, M>>> {
+    pub(crate) async fn take(&mut self, max: usize) -> Option<Portion<'_, Item<T, M>>> {
         let mut chunk = self.rx.recv_chunk(&mut self.chunk, max).await?;
         chunk.take_all(&mut self.items);
-        Some(Taken { items: self.items.drain(..), chunk })
+        Some(Portion { items: self.items.drain(..), chunk })
     }
 
     /// How many wait, or a little less or more.
@@ -34,12 +34,12 @@ impl<T: Send, M: Send> Inlet<T, M> {
 }
 
 /// Items taken together, and their room, which comes back at the end.
-pub(crate) struct Taken<'a, T> {
+pub(crate) struct Portion<'a, T> {
     pub(crate) items: Drain<'a, T>,
     chunk: Chunk<'a, T>,
 }
 
-impl<T> Taken<'_, T> {
+impl<T> Portion<'_, T> {
     pub(crate) fn first(&self) -> u64 {
         self.chunk.first()
     }
