@@ -1,5 +1,10 @@
 //! Loom models of adaptive limits: `cargo xtask loom plimsoll-backpressure`.
 //! Searched whole.
+//!
+//! Readings are readings here, which may find an older value. With readings as
+//! changes by nothing and stores as exchanges, which loom tries in more orders (see
+//! `plimsoll-wait`), all held as well; `a_window_closes_once` for 940,000
+//! executions, after which that search was stopped.
 
 use super::{
     aimd::Aimd,
