@@ -2,9 +2,9 @@
 //! Searched whole.
 //!
 //! Readings are readings here, which may find an older value. With readings as
-//! changes by nothing and stores as exchanges, which loom tries in more orders (see
-//! `plimsoll-wait`), all held as well; `a_window_closes_once` for 940,000
-//! executions, after which that search was stopped.
+//! changes by nothing, which loom tries in more orders (see `plimsoll-wait`), the
+//! other two held as well, and `a_window_closes_once`, with stores as exchanges too,
+//! for 940,000 executions, after which that search was stopped.
 
 use super::{
     aimd::Aimd,
