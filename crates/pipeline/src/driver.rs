@@ -236,6 +236,16 @@ where
                 let Some(later) = call.as_mut().as_pin_mut() else { break Rush::Pending };
                 match later.poll(cx) {
                     Poll::Pending => break Rush::Pending,
+                    // Taken from where it was written: moved first, it takes twice as long.
+                    Poll::Ready(Ok(Yield::Outs(mut outs)))
+                        if matches!(outs.size_hint(), (1, Some(1))) =>
+                    {
+                        if let Some(out) = outs.next() {
+                            done.put(out, &mut tally);
+                        }
+                        call.set(None);
+                        continue;
+                    }
                     Poll::Ready(result) => {
                         call.set(None);
                         result
