@@ -68,8 +68,9 @@ impl<'a, K: Clock, O: Order, F> Taking<'a, K, O, F> {
     /// Whether to wait; `None` if it has its places after all.
     fn begin(&self) -> Result<Option<Wait<'a, O>>, Rejected> {
         let entrance = self.entrance;
-        let latest = entrance.latest(self.deadline);
-        if entrance.work_takes.is_some() && entrance.clock.now() >= latest {
+        // Looked up late: a refusal without patience costs less than that.
+        let latest = || entrance.latest(self.deadline);
+        if entrance.work_takes.is_some() && entrance.clock.now() >= latest() {
             return Err(entrance.late());
         }
         match entrance.places.try_take(self.n) {
@@ -77,11 +78,13 @@ impl<'a, K: Clock, O: Order, F> Taking<'a, K, O, F> {
             Err(NoPlace::Full) => {}
             Err(_) => return Err(entrance.full()),
         }
-        let until = match entrance.patience {
+        let patience = match entrance.patience {
             Patience::Never => return Err(entrance.full()),
-            Patience::AtMost(time) => latest.min(entrance.clock.now() + time),
-            Patience::UntilDeadline => latest,
+            Patience::AtMost(time) => entrance.clock.now() + time,
+            Patience::UntilDeadline => Tick::MAX,
         };
+        let latest = latest();
+        let until = latest.min(patience);
         if entrance.is_past(latest) {
             return Err(entrance.late());
         }
