@@ -179,3 +179,30 @@ async fn in_order<T, M>(
     }
     Ok(())
 }
+
+#[cfg(all(test, not(plimsoll_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_made_than_fits_now_unless_that_is_too_little() {
+        let (tx, _rx) = plimsoll_channel::bounded(100);
+        let outlet = Outlet::On(tx.clone());
+        for (queued, next) in [(0, 100), (63, 37), (75, 25), (76, 100), (100, 100)] {
+            while tx.load() < queued {
+                tx.try_send(Item { value: (), mark: () }).expect("it is not full");
+            }
+            assert_eq!(outlet.next(100), next, "{queued} of 100");
+        }
+        assert_eq!(Outlet::<(), ()>::End.next(100), 100);
+    }
+
+    #[test]
+    fn a_queue_of_one_gets_one() {
+        let (tx, _rx) = plimsoll_channel::bounded(1);
+        let outlet = Outlet::On(tx.clone());
+        assert_eq!(outlet.next(1), 1);
+        tx.try_send(Item { value: (), mark: () }).expect("it is empty");
+        assert_eq!(outlet.next(1), 1);
+    }
+}
