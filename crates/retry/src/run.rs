@@ -176,7 +176,7 @@ impl<J, O, K: Clock> Retry<J, O, K> {
             };
             tokio::time::sleep(pause).await;
             // A busy runtime wakes late.
-            if let Some(why) = course.forbids(self.clock.now(), Duration::ZERO) {
+            if let Some(why) = course.forbids(self.clock.now(), self.plan.needs) {
                 return Err(self.gave_up(error, course.made, why));
             }
             if let Some(reserved) = reserved {

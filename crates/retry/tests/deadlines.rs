@@ -98,6 +98,22 @@ async fn who_wakes_late_does_not_call_after_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_wakes_so_late_that_an_attempt_has_no_time_left_makes_none() {
+    let clock = ManualClock::new();
+    let deadline = plimsoll_core::Deadline::after_on(&clock, SECOND);
+    let server = Server::<(), _>::answering([Err("down")]);
+    let retry = any_error().leaving(250 * MS).clock(clock.clone());
+    let call = retry.run_by(deadline, || server.get());
+    let busy = async {
+        advance(50 * MS).await;
+        clock.advance(800 * MS);
+    };
+    let (result, ()) = tokio::join!(call, busy);
+    let error = result.unwrap_err();
+    assert_eq!((error.attempts(), error.why()), (1, Stop::Deadline));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_steps_back_neither_panics_nor_ends_anything() {
     let clock = ManualClock::new();
     let server = Server::answering([Err("down"), Err("down"), Ok(7)]);
