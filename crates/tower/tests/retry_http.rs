@@ -6,7 +6,7 @@
 use axum::{Router, body::Body, routing::any};
 use http::{HeaderName, Method, Request, Response, StatusCode, header::RETRY_AFTER};
 use plimsoll_core::{Error, Reason, Rejected, TokioClock, testing::Places};
-use plimsoll_retry::{Hedge, Jitter, Refusals, Retry, Unobserved};
+use plimsoll_retry::{Hedge, Jitter, Refusals, Retry, Unobserved, Verdict};
 use plimsoll_tower::{HedgeLayer, HttpGateLayer, RetryLayer, copy_if_empty};
 use std::{
     convert::Infallible,
@@ -117,6 +117,39 @@ async fn an_answer_that_is_a_gates_refusal_is_taken_for_one() {
         assert_eq!(sent(method.clone(), answer(Reason::Concurrency, None)).await.0, 2);
         assert_eq!(sent(method.clone(), answer(Reason::Open, None)).await.0, 1);
         assert_eq!(sent(method, answer(Reason::Closed, None)).await.0, 1);
+    }
+    let late = || answer(Reason::Deadline, None);
+    assert_eq!(sent(Method::GET, late()).await.0, 2);
+    assert_eq!(sent(Method::POST, late()).await.0, 1, "it may have been cut off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_judges_answers_sends_nothing_twice_that_may_have_begun() {
+    let judge = |answer: &Response<String>| match answer.status().as_u16() {
+        429 => Some(Verdict::NotBefore(3_000 * MS)),
+        500 => Some(Verdict::Transient),
+        _ => None,
+    };
+    for (method, code, calls, seconds) in [
+        (Method::GET, 500, 2, 0),
+        (Method::POST, 500, 1, 0),
+        (Method::GET, 429, 2, 3),
+        (Method::POST, 429, 2, 3),
+        (Method::POST, 200, 1, 0),
+        (Method::GET, 503, 1, 0), // a success, it says
+    ] {
+        let (start, count) = (Instant::now(), Arc::new(Mutex::new(0)));
+        let counted = count.clone();
+        let inner = service_fn(move |_: Request<String>| {
+            *counted.lock().unwrap() += 1;
+            std::future::ready(status(code))
+        });
+        let service = RetryLayer::http(twice()).judge_answers(judge).layer(inner);
+        let mut request = Request::new(String::new());
+        *request.method_mut() = method.clone();
+        assert_eq!(service.oneshot(request).await.unwrap().status(), code);
+        assert_eq!(*count.lock().unwrap(), calls, "{method} {code}");
+        assert_eq!(start.elapsed().as_secs(), seconds, "{method} {code}");
     }
 }
 

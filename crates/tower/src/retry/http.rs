@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 /// | answer | of an idempotent request | of another |
 /// |---|---|---|
 /// | 429 | sent again | sent again: it was refused |
-/// | a [`Rejected`] in its extensions, as [`HttpGateLayer`](crate::HttpGateLayer) puts there | as refusals are | as refusals are |
+/// | a [`Rejected`] in its extensions, as [`HttpGateLayer`](crate::HttpGateLayer) puts there | as [`Refusals`] are by default | the same, but of [`Deadline`](plimsoll_core::Reason::Deadline) not: it may have been cut off |
 /// | 408, 425, 502, 503, 504 | sent again | not: it may have begun |
 /// | other 5xx | not | not |
 /// | all else | a success | a success |
@@ -56,7 +56,11 @@ impl<B, RB> Repeat<Request<B>, Response<RB>> for HttpRequests {
 
     fn judge(&self, may_run_twice: bool, answer: &Response<RB>) -> Option<Verdict> {
         if let Some(refusal) = answer.extensions().get::<Rejected>() {
-            return Some(Refusals::default().judge(refusal));
+            let refusals = Refusals::default();
+            if !may_run_twice && refusals.may_have_begun(refusal) {
+                return Some(Verdict::Permanent);
+            }
+            return Some(refusals.judge(refusal));
         }
         let again = match answer.status() {
             StatusCode::TOO_MANY_REQUESTS => true,

@@ -161,6 +161,11 @@ impl<P, C, J, O, K> RetryLayer<P, C, J, O, K> {
 
     /// Says of an answer whether it is a success, `None`, or else whether it may
     /// be tried again.
+    ///
+    /// A request that must not be carried out twice is only sent again if the
+    /// policy would send it again, too: with [`http`](Self::http) a `POST` after a
+    /// 429, and not after a 500. Take in what is no risk by
+    /// [`idempotent_if`](Self::idempotent_if), before this.
     #[must_use]
     pub fn judge_answers<Res, F>(self, judge: F) -> RetryLayer<ByAnswer<P, F>, C, J, O, K>
     where

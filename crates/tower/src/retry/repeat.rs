@@ -38,8 +38,8 @@ pub struct AnyRequest;
 
 impl<Req, Res> Repeat<Req, Res> for AnyRequest {}
 
-/// A function judges answers. Made by
-/// [`RetryLayer::judge_answers`](crate::RetryLayer::judge_answers).
+/// A function judges answers, within what another policy holds for harmless. Made
+/// by [`RetryLayer::judge_answers`](crate::RetryLayer::judge_answers).
 #[derive(Clone, Copy, Debug)]
 pub struct ByAnswer<P, F>(pub(super) P, pub(super) F);
 
@@ -52,8 +52,11 @@ where
         self.0.may_run_twice(request)
     }
 
-    fn judge(&self, _: bool, answer: &Res) -> Option<Verdict> {
-        (self.1)(answer)
+    fn judge(&self, may_run_twice: bool, answer: &Res) -> Option<Verdict> {
+        let said = (self.1)(answer)?;
+        let never_began =
+            || !matches!(self.0.judge(false, answer), None | Some(Verdict::Permanent));
+        Some(if may_run_twice || never_began() { said } else { Verdict::Permanent })
     }
 
     fn number(&self, request: &mut Req, attempt: u32) {
