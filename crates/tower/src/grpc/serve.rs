@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::{oneshot, watch},
-    task::{JoinError, JoinSet},
+    task::{JoinError, JoinSet, yield_now},
     time::sleep,
 };
 use tonic::{
@@ -38,7 +38,7 @@ const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
 impl GrpcLimits {
     /// Serves gRPC within these limits, the one on idle connections included,
-    /// until `stop`; then it lets calls under way end, and returns.
+    /// until `stop`; then it drops `incoming`, lets calls under way end, and returns.
     ///
     /// | | |
     /// |---|---|
@@ -73,8 +73,9 @@ impl GrpcLimits {
     ///
     /// # Errors of accepting
     ///
-    /// A connection that fails while it is accepted is left out. After other errors
-    /// of `incoming` it pauses for 100 ms. Whoever wants to hear of them looks at
+    /// A connection that fails while it is accepted, or in a handshake within
+    /// `incoming`, is left out. After other errors of `incoming`, such as too many
+    /// open files, it accepts none for 100 ms, or until a connection has ended. Whoever wants to hear of them looks at
     /// the stream before he hands it over.
     ///
     /// # Panics
@@ -120,19 +121,22 @@ impl GrpcLimits {
         let server = self.server(server);
         let (to_stop, stopping) = watch::channel(false);
         let mut connections = JoinSet::new();
-        let (mut incoming, mut stop) = (pin!(incoming), pin!(stop));
-        let mut accepting = true;
-        while accepting || !connections.is_empty() {
-            select! {
-                () = &mut stop => break,
-                Some(ended) = connections.join_next() => pass_panic_on(ended),
-                next = accept(incoming.as_mut()), if accepting => match next {
-                    Some(io) => {
-                        let one = one(server.clone(), service.clone(), io, self.idle, stopping.clone());
-                        connections.spawn(one);
-                    }
-                    None => accepting = false,
-                },
+        {
+            // Gone when it is to stop: clients would connect, and never be served.
+            let (mut incoming, mut stop) = (pin!(incoming), pin!(stop));
+            let mut accepting = true;
+            while accepting || !connections.is_empty() {
+                select! {
+                    () = &mut stop => break,
+                    Some(ended) = connections.join_next() => pass_panic_on(ended),
+                    next = accept(incoming.as_mut()), if accepting => match next {
+                        Some(io) => {
+                            let (server, service) = (server.clone(), service.clone());
+                            connections.spawn(one(server, service, io, self.idle, stopping.clone()));
+                        }
+                        None => accepting = false,
+                    },
+                }
             }
         }
         // No error: `stopping` is still there.
@@ -145,16 +149,31 @@ impl GrpcLimits {
 
 /// The next connection; `None` when no more will come.
 async fn accept<IO>(mut incoming: Pin<&mut impl Stream<Item = io::Result<IO>>>) -> Option<IO> {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match poll_fn(|cx| incoming.as_mut().poll_next(cx)).await? {
             Ok(io) => return Some(io),
-            Err(error) => match error.kind() {
-                ConnectionAborted | ConnectionRefused | ConnectionReset => {}
-                _ => sleep(OUT_OF_FILES).await,
-            },
+            // Others have their turn, however many fail.
+            Err(error) if is_of_one_connection(error.kind()) => yield_now().await,
+            Err(_) => sleep(OUT_OF_FILES).await,
         }
     }
+}
+
+/// Whether the next may be accepted all the same: a client reset its connection,
+/// say, or failed a handshake that is part of accepting.
+fn is_of_one_connection(error: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error,
+        Kind::ConnectionAborted
+            | Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::BrokenPipe
+            | Kind::Interrupted
+            | Kind::InvalidData
+            | Kind::TimedOut
+            | Kind::UnexpectedEof
+    )
 }
 
 /// Serves one connection, with a tonic server of its own: that is what can be told

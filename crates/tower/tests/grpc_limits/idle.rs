@@ -215,6 +215,21 @@ async fn told_to_stop_it_ends_when_its_last_call_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn told_to_stop_it_stops_listening_while_calls_end() {
+    let lab = Lab::new(GrpcLimits::new());
+    let mut serving = lab.serve();
+    let client = serving.client();
+    let mut call = Box::pin(unary(&client, HOLD, "held"));
+    futures::future::select(&mut call, Box::pin(settle())).await;
+    drop(serving.stop.take());
+    futures::future::select(&mut call, Box::pin(settle())).await;
+    // Else clients would connect to somebody who never answers.
+    assert!(serving.connections.is_closed());
+    lab.go.notify_one();
+    assert_eq!(call.await.unwrap(), "held");
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropped_it_lets_calls_under_way_end() {
     let lab = Lab::new(GrpcLimits::new());
     let serving = lab.serve();
@@ -234,6 +249,30 @@ async fn a_connection_that_cannot_be_accepted_does_not_end_the_server() {
         serving.connections.unbounded_send(Err(kind.into())).unwrap();
     }
     assert_eq!(unary(&serving.client(), SAY, "hello").await.unwrap(), "hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_whose_own_connections_fail_do_not_hold_up_the_next() {
+    use std::io::ErrorKind::{BrokenPipe, InvalidData, TimedOut, UnexpectedEof};
+    let serving = Lab::new(GrpcLimits::new()).serve();
+    let start = Instant::now();
+    // As a TLS handshake within the stream of connections reports them.
+    for kind in [InvalidData, UnexpectedEof, BrokenPipe, TimedOut].repeat(100) {
+        serving.connections.unbounded_send(Err(kind.into())).unwrap();
+    }
+    assert_eq!(unary(&serving.client(), SAY, "hello").await.unwrap(), "hello");
+    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_without_end_do_not_keep_it_from_hearing_that_it_is_to_stop() {
+    let failures = futures::stream::repeat_with(|| {
+        Err::<tokio::io::DuplexStream, _>(std::io::ErrorKind::ConnectionReset.into())
+    });
+    let server = tonic::transport::Server::builder();
+    let lab = Lab::new(GrpcLimits::new());
+    let stop = tokio::task::yield_now();
+    GrpcLimits::new().serve(server, lab, failures, stop).await;
 }
 
 #[tokio::test(start_paused = true)]
