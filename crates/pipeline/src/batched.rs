@@ -4,7 +4,7 @@ use crate::{
     crew::{Control, Crew},
     driver::breathe,
     flow::{Hops, Parts, Settings, Then, loads},
-    inlet::Inlet,
+    inlet::{Inlet, Portion},
     item::{Item, Mark, Together},
     outlet::Outlet,
     stats::{Place, Stopwatch, What},
@@ -111,7 +111,7 @@ impl<T, M> Group<T, M> {
 
 /// The task that gathers groups. At the end of the input the last one comes.
 async fn gather<T: Send + 'static, M: Mark>(
-    mut inlet: Inlet<T, M>,
+    mut inlet: Inlet<Item<T, M>>,
     outlet: Outlet<Vec<T>, Together<M>>,
     mut group: Group<T, M>,
     control: Control,
@@ -122,14 +122,16 @@ async fn gather<T: Send + 'static, M: Mark>(
     let mut done = outlet.done();
     loop {
         let room = group.size - group.values.len();
-        let mut take = pin!(inlet.take(room));
+        let (take, items) = inlet.take(room);
+        let mut take = pin!(take);
         let next = poll_fn(|cx| match take.as_mut().poll(cx) {
-            Poll::Ready(taken) => Poll::Ready(Some(taken)),
+            Poll::Ready(chunk) => Poll::Ready(Some(chunk)),
             Poll::Pending => group.poll_old(cx).map(|()| None),
         });
         let mut ended = false;
         match watch.wait(What::Starved, pin!(next)).await {
-            Some(Some(taken)) => {
+            Some(Some(chunk)) => {
+                let taken = Portion::of(chunk, items);
                 slot.taken.add(taken.items.len() as u64);
                 taken.items.for_each(|item| group.push(item));
             }

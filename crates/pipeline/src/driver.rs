@@ -33,7 +33,7 @@ const SMALL: usize = 64;
 /// Everything that one worker has.
 pub(crate) struct Worker<T, M: Mark, W: Work<T, M>> {
     pub(crate) work: Arc<W>,
-    pub(crate) inlet: Inlet<T, M>,
+    pub(crate) inlet: Inlet<Item<T, M>>,
     pub(crate) outlet: Outlet<W::Out, W::OutMark>,
     pub(crate) control: Control,
 }
@@ -59,11 +59,12 @@ impl<T: Send + 'static, M: Mark, W: Work<T, M>> Worker<T, M, W> {
         while !self.control.is_cut() {
             let max =
                 pace.share(self.control.workers, || self.inlet.len()).min(self.outlet.next(room));
-            let Some(mut taken) = watch.wait(What::Starved, pin!(self.inlet.take(max))).await
-            else {
+            let (next, items) = self.inlet.take(max);
+            let Some(chunk) = watch.wait(What::Starved, pin!(next)).await else {
                 unfinished.0 = None;
                 return;
             };
+            let mut taken = Portion::of(chunk, items);
             let size = taken.items.len();
             slot.taken.add(size as u64);
             let began = watch.at();

@@ -1,29 +1,31 @@
 //! Where a worker's items come from.
 
-use crate::{item::Item, stats::Meter};
+use crate::stats::Meter;
 use plimsoll_channel::{Chunk, Receiver};
 use plimsoll_core::Load;
 use std::{collections::VecDeque, sync::Arc, vec::Drain};
 
 /// The way into a worker.
-pub(crate) struct Inlet<T, M> {
-    rx: Receiver<Item<T, M>>,
-    chunk: VecDeque<Item<T, M>>,
-    items: Vec<Item<T, M>>,
+pub(crate) struct Inlet<I> {
+    rx: Receiver<I>,
+    chunk: VecDeque<I>,
+    items: Vec<I>,
     meter: Arc<Meter>,
 }
 
-impl<T: Send, M: Send> Inlet<T, M> {
-    pub(crate) fn new(rx: Receiver<Item<T, M>>, meter: Arc<Meter>) -> Self {
+impl<I: Send> Inlet<I> {
+    pub(crate) fn new(rx: Receiver<I>, meter: Arc<Meter>) -> Self {
         Self { rx, chunk: VecDeque::new(), items: Vec::new(), meter }
     }
 
-    /// Up to `max` items, as soon as there is one; `None` when none will come.
+    /// Up to `max` items, as soon as there is one; `None` when none will come. And
+    /// where they go: see [`Portion::of`].
     #[inline]
-    pub(crate) async fn take(&mut self, max: usize) -> Option<Portion<'_, Item<T, M>>> {
-        let mut chunk = self.rx.recv_chunk(&mut self.chunk, max).await?;
-        chunk.take_all(&mut self.items);
-        Some(Portion { items: self.items.drain(..), chunk })
+    pub(crate) fn take(
+        &mut self,
+        max: usize,
+    ) -> (impl Future<Output = Option<Chunk<'_, I>>>, &mut Vec<I>) {
+        (self.rx.recv_chunk(&mut self.chunk, max), &mut self.items)
     }
 
     /// How many wait, or a little less or more.
@@ -39,7 +41,14 @@ pub(crate) struct Portion<'a, T> {
     chunk: Chunk<'a, T>,
 }
 
-impl<T> Portion<'_, T> {
+impl<'a, T> Portion<'a, T> {
+    /// All of a chunk, by way of an empty vector.
+    #[inline]
+    pub(crate) fn of(mut chunk: Chunk<'a, T>, items: &'a mut Vec<T>) -> Self {
+        chunk.take_all(items);
+        Self { items: items.drain(..), chunk }
+    }
+
     pub(crate) fn first(&self) -> u64 {
         self.chunk.first()
     }
@@ -50,7 +59,7 @@ impl<T> Portion<'_, T> {
     }
 }
 
-impl<T, M> Drop for Inlet<T, M> {
+impl<I> Drop for Inlet<I> {
     fn drop(&mut self) {
         self.meter.saw_high_water(self.rx.stats().high_water);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) const CHUNK: usize = 1024;
 /// The most bytes in one, and that a worker hands over before it lets others run:
 /// more than a processor's cache has room for is slower than two chunks.
-pub(crate) const BYTES: usize = 256 * 1024;
+pub(crate) const BYTES: usize = 128 * 1024;
 
 /// The most items of this type in a chunk.
 pub(crate) const fn most<T>() -> usize {
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn large_items_go_in_smaller_chunks() {
         assert_eq!((most::<()>(), most::<u64>()), (CHUNK, CHUNK));
-        assert_eq!((most::<[u8; 1024]>(), most::<[u8; 1 << 20]>()), (256, 1));
+        assert_eq!((most::<[u8; 1024]>(), most::<[u8; 1 << 20]>()), (128, 1));
     }
 
     #[test]

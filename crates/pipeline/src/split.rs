@@ -4,7 +4,7 @@ use crate::{
     crew::{Control, Crew},
     driver::breathe,
     flow::{Hops, Parts, Settings, Then, loads},
-    inlet::Inlet,
+    inlet::{Inlet, Portion},
     item::{Item, Mark},
     outlet::Outlet,
     pace::Pace,
@@ -68,7 +68,7 @@ fn lane_of(hash: u64, lanes: usize) -> usize {
 
 /// The task that sends each item down its lane.
 pub(crate) async fn route<T: Send + 'static, M: Mark>(
-    mut inlet: Inlet<T, M>,
+    mut inlet: Inlet<Item<T, M>>,
     outlets: Vec<Outlet<T, M>>,
     lane_of: impl Fn(&T) -> usize + Send,
     control: Control,
@@ -78,7 +78,10 @@ pub(crate) async fn route<T: Send + 'static, M: Mark>(
     let mut watch = Stopwatch::start(slot, &**control.registry.clock());
     let mut pace = Pace::new();
     let mut lanes: Vec<_> = outlets.iter().map(Outlet::done).collect();
-    while let Some(taken) = watch.wait(What::Starved, pin!(inlet.take(pace.size()))).await {
+    loop {
+        let (next, items) = inlet.take(pace.size());
+        let Some(chunk) = watch.wait(What::Starved, pin!(next)).await else { return };
+        let taken = Portion::of(chunk, items);
         let (size, began) = (taken.items.len(), watch.at());
         slot.taken.add(size as u64);
         let mut tally = place.tally();

@@ -126,7 +126,7 @@ fn large(capacity: usize) -> Group {
     Group::flows()
         .lengthened(15)
         .ours(pipeline::hops::<KiB>(&case("stage drivers"), capacity), &target)
-        .ours(ours::drivers::<KiB>(&case("by hand in chunks"), capacity), &target)
+        .ours(ours::drivers::<KiB>(&case("by hand in chunks"), capacity), &[])
         .peers(peers_of::<KiB>(capacity))
 }
 

@@ -10,9 +10,9 @@ use plimsoll_channel::{Builder, Closed, Receiver, Sender, bounded};
 use plimsoll_core::Load as _;
 use std::{collections::VecDeque, future::ready};
 
-/// A stage takes what is there, up to 256 KiB: more would not stay in the cache.
+/// A stage takes what is there, up to 128 KiB: more would not stay in the cache.
 fn most<T>(capacity: usize) -> usize {
-    capacity.min(256 * 1024 / size_of::<T>())
+    capacity.min(128 * 1024 / size_of::<T>())
 }
 
 /// A channel that measures how long calls wait, or not.
