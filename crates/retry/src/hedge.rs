@@ -178,7 +178,9 @@ impl<J, O, K> Hedge<J, O, K> {
     pub fn no_sooner_than(self, delay: Duration) -> Self {
         let delay = match self.delay {
             Delay::Fixed(fixed) => Delay::Fixed(fixed.max(delay)),
-            Delay::Measured { quantile, .. } => Delay::Measured { quantile, least: delay },
+            Delay::Measured { quantile, least } => {
+                Delay::Measured { quantile, least: least.max(delay) }
+            }
         };
         Self { delay, ..self }
     }

@@ -88,8 +88,8 @@ impl Retry {
         Backoff::exponential(base).map(Self::by)
     }
 
-    /// Pauses of up to `pause`, all alike; exactly `pause` with
-    /// [`Jitter::None`]. Zero tries again at once.
+    /// Pauses of up to `pause`; exactly `pause` with [`Jitter::None`], and anything
+    /// from it to the cap with [`Jitter::Decorrelated`]. Zero tries again at once.
     #[must_use]
     pub fn constant(pause: Duration) -> Self {
         Self::by(Backoff::constant(pause))
