@@ -28,7 +28,8 @@ use tower_service::Service;
 /// answer.
 ///
 /// Only requests that may be carried out twice and can be copied are hedged, with
-/// [`http`](Self::http) those of idempotent methods; all others are sent once. Each
+/// [`http`](Self::http) those of idempotent methods; all others are sent once. A
+/// request is copied before it is sent, once for each hedge there may be. Each
 /// but the first is made on a clone of the service, once that is ready. The answer's
 /// future is boxed.
 ///
