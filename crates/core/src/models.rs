@@ -1,8 +1,9 @@
-//! Loom models: `cargo xtask loom plimsoll-core`. Searched whole.
+//! Loom models: `cargo xtask loom plimsoll-core`. Searched whole, both ways (see
+//! `sync.rs`).
 
 use crate::{
     Admit, Clock, Gate, GateExt, ManualClock, Outcome, Permit, Reason, Rejected, Tick,
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU64, Ordering, search},
 };
 use loom::{sync::Arc, thread};
 use std::time::Duration;
@@ -35,7 +36,7 @@ impl<C: ?Sized> Admit<C> for One {
 /// forgets the permit instead of reporting, and when `drop` reports panics only.
 #[test]
 fn a_permit_reports_once_wherever_it_ends() {
-    loom::model(|| {
+    search(|| {
         let gate = Arc::new(One { taken: AtomicU64::new(0), heard: AtomicU64::new(0) });
         gate.try_enter(&()).expect("the place is free");
         let permit = Permit::new(Handle(Arc::clone(&gate)), ());
@@ -73,7 +74,7 @@ impl<C: ?Sized> Admit<C> for Handle {
 /// stores instead of comparing and swapping: one of the steps is lost.
 #[test]
 fn no_step_of_a_manual_clock_is_lost() {
-    loom::model(|| {
+    search(|| {
         let clock = ManualClock::at(Tick::ZERO);
         let other = clock.clone();
         let step = thread::spawn(move || other.advance(Duration::from_nanos(1)));
