@@ -1,5 +1,7 @@
 //! Loom models of the buckets: `cargo xtask loom plimsoll-ratelimit`. Searched
-//! whole.
+//! whole, and once more where readings are changes (see `sync.rs`) with at most three
+//! preemptions: each decision reads the six words of the dial, and the whole of that
+//! search was not at its end after half a minute.
 
 use super::{
     line::{Joined, Turn},
@@ -8,7 +10,7 @@ use super::{
     scale::{Kind, Rate},
     state::{BucketState, BucketTicket},
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, search_within};
 use loom::{sync::Arc, thread};
 use plimsoll_core::Tick;
 use plimsoll_wait::Spot;
@@ -85,7 +87,7 @@ fn on<T: 'static>(
 /// Turns red when the mark is stored instead of compared and swapped.
 #[test]
 fn no_token_is_taken_twice() {
-    loom::model(|| {
+    search_within(3, || {
         let bucket = Bucket::of(3);
         let both = || on(&bucket, |bucket| [bucket.take(), bucket.take()].iter().flatten().count());
         let (a, b) = (both(), both());
@@ -100,7 +102,7 @@ fn no_token_is_taken_twice() {
 /// `Release`, and when the dial is turned without converting the mark.
 #[test]
 fn a_new_rate_neither_mints_nor_burns_tokens() {
-    loom::model(|| {
+    search_within(3, || {
         let bucket = Bucket::filling_at(1_000, 3);
         let turns = on(&bucket, |bucket| bucket.set_rate(1));
         let taken = [bucket.take(), bucket.take()].iter().flatten().count();
@@ -115,7 +117,7 @@ fn a_new_rate_neither_mints_nor_burns_tokens() {
 /// version again, and when turning the dial may leave the word as it was.
 #[test]
 fn a_token_given_back_under_a_new_rate_is_not_a_thousand() {
-    loom::model(|| {
+    search_within(3, || {
         let bucket = Bucket::of(3);
         let [Some(ticket), Some(_), Some(_)] = [(); 3].map(|()| bucket.take()) else {
             unreachable!("it holds three")
@@ -133,7 +135,7 @@ fn a_token_given_back_under_a_new_rate_is_not_a_thousand() {
 /// refund does not serve the line.
 #[test]
 fn a_token_that_comes_back_reaches_the_one_in_line() {
-    loom::model(|| {
+    search_within(3, || {
         let bucket = Bucket::of(1);
         let ticket = bucket.take().unwrap();
         let waits = on(&bucket, |bucket| {
@@ -166,7 +168,7 @@ impl Wake for Bell {
 /// granted in that moment.
 #[test]
 fn whoever_cancels_leaves_the_bucket_as_it_was() {
-    loom::model(|| {
+    search_within(3, || {
         let bucket = Bucket::of(1);
         let ticket = bucket.take().unwrap();
         let first = bucket.reserve().unwrap();
@@ -191,7 +193,7 @@ fn whoever_cancels_leaves_the_bucket_as_it_was() {
 /// that had less.
 #[test]
 fn leases_add_up_to_what_the_bucket_held() {
-    loom::model(|| {
+    search_within(3, || {
         let bucket = Bucket::of(3);
         let leases = || {
             on(&bucket, |bucket| {

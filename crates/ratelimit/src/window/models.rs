@@ -1,7 +1,8 @@
 //! Loom models of the windows: `cargo xtask loom plimsoll-ratelimit`. Searched
-//! whole.
+//! whole, both ways (see `sync.rs`).
 
 use super::{SlidingWindow, approximate::ApproximateWindow};
+use crate::sync::search;
 use loom::{sync::Arc, thread};
 use plimsoll_core::{Admit, Clock, Gate, Outcome, PerKey, Tick};
 use std::time::Duration;
@@ -30,7 +31,7 @@ fn approximate(limit: u32) -> Arc<ApproximateWindow<At>> {
 /// another.
 #[test]
 fn the_last_place_of_an_exact_window_goes_to_one() {
-    loom::model(|| {
+    search(|| {
         let window = exact(2);
         window.try_acquire().expect("it is empty");
         let ask = || {
@@ -49,7 +50,7 @@ fn the_last_place_of_an_exact_window_goes_to_one() {
 /// `change` stores `shut_until` after it has let go of the lock.
 #[test]
 fn a_place_given_back_to_an_exact_window_is_not_lost() {
-    loom::model(|| {
+    search(|| {
         let window = exact(2);
         let ticket = window.try_enter(&()).expect("it is empty");
         let gives_back = {
@@ -71,7 +72,7 @@ fn a_place_given_back_to_an_exact_window_is_not_lost() {
 /// stores the next word in place of the exchange.
 #[test]
 fn the_last_place_of_an_approximate_window_goes_to_one() {
-    loom::model(|| {
+    search(|| {
         let window = approximate(2);
         window.try_acquire().expect("it is empty");
         let ask = || {
@@ -92,7 +93,7 @@ fn the_last_place_of_an_approximate_window_goes_to_one() {
 /// exchange, and when either ordering of the exchange is relaxed.
 #[test]
 fn a_late_reader_of_the_clock_does_not_wipe_the_next_window() {
-    loom::model(|| {
+    search(|| {
         let window = approximate(1);
         let state = Arc::new(window.fresh());
         let ask = |now| {
@@ -111,7 +112,7 @@ fn a_late_reader_of_the_clock_does_not_wipe_the_next_window() {
 /// in place of the exchange.
 #[test]
 fn a_place_given_back_to_an_approximate_window_is_not_lost() {
-    loom::model(|| {
+    search(|| {
         let window = approximate(2);
         let state = Arc::new(window.fresh());
         let (now, next) = (Tick::from_nanos(1_099), Tick::from_nanos(1_150));
