@@ -1,5 +1,5 @@
 //! Loom models: `cargo xtask loom plimsoll-keyed`. Lines of one slot, two threads,
-//! searched whole unless the model says otherwise.
+//! searched whole, both ways (see `sync.rs`), unless the model says otherwise.
 //!
 //! The orders of [`Place`] are those that `Keyed` asks of a gate: with `Acquire`
 //! for the load or `AcqRel` for the exchange, or on the tag's side with less than
@@ -7,16 +7,14 @@
 
 use crate::{
     keyed::{Keyed, KeyedTicket},
+    sync::{AtomicU64, search, search_within},
     table::{Table, Tag},
 };
 use loom::{
     future::block_on,
     sync::{
         Arc, Mutex,
-        atomic::{
-            AtomicU64,
-            Ordering::{AcqRel, Acquire, SeqCst},
-        },
+        atomic::Ordering::{AcqRel, Acquire, SeqCst},
     },
     thread,
 };
@@ -92,7 +90,7 @@ impl PerKey for Place {
 /// other's slot as taken, and goes to the other line).
 #[test]
 fn two_threads_that_meet_a_new_key_at_once_agree_on_one_state() {
-    loom::model(|| {
+    search(|| {
         let gate = table(Place, 2);
         let threads = [enters(&gate, key(ONE)), enters(&gate, key(ONE))];
         let admitted = threads.map(|thread| thread.join().unwrap()).into_iter().flatten().count();
@@ -105,7 +103,7 @@ fn two_threads_that_meet_a_new_key_at_once_agree_on_one_state() {
 /// the other for ever. Red when `Table::place` locks in the key's order.
 #[test]
 fn keys_whose_lines_cross_do_not_block_each_other() {
-    loom::model(|| {
+    search(|| {
         let gate = table(Place, 2);
         let threads = [enters(&gate, key(ONE)), enters(&gate, key(TWO))];
         assert!(threads.map(|thread| thread.join().unwrap()).iter().all(Option::is_some));
@@ -118,9 +116,11 @@ fn keys_whose_lines_cross_do_not_block_each_other() {
 /// Whoever was admitted is remembered, and all is given back to where it was
 /// taken. Red when `Table::take` does not look at the state again after setting
 /// the slot aside, and when an entry does not look at the tag again.
+/// At most five preemptions where readings are changes; the whole of that search,
+/// 453,683 executions, was run once, and found nothing.
 #[test]
 fn an_admission_is_never_forgotten_while_its_slot_changes_hands() {
-    loom::model(|| {
+    search_within(5, || {
         let gate = table(Place, 1);
         let ticket = gate.try_enter_as(key(ONE)).expect("nobody is there");
         gate.leave(ticket, Outcome::Success);
@@ -146,7 +146,7 @@ fn an_admission_is_never_forgotten_while_its_slot_changes_hands() {
 
 /// The same with two new keys and two lines: three threads, whose keys may stand
 /// in either. At most seven preemptions a run, which takes seconds; the whole
-/// search takes half a minute, was run once, and found nothing. Red as above.
+/// search takes half a minute, was run once, and found nothing. Readings are readings only. Red as above.
 #[test]
 fn no_admission_is_forgotten_when_three_keys_want_two_slots() {
     let mut search = loom::model::Builder::new();
@@ -174,7 +174,7 @@ fn no_admission_is_forgotten_when_three_keys_want_two_slots() {
 /// outcome is not exact.
 #[test]
 fn a_place_that_is_given_back_late_is_given_back_once() {
-    loom::model(|| {
+    search(|| {
         let gate = table(Place, 1);
         let ticket = gate.try_enter_as(key(ONE)).expect("nobody is there");
         let other = enters(&gate, key(TWO));
@@ -245,7 +245,7 @@ impl PerKey for Token {
 /// the count do not show: a read-modify-write of loom's sees the newest value.
 #[test]
 fn an_unused_token_goes_back_to_its_key_or_to_nobody() {
-    loom::model(|| {
+    search(|| {
         let gate = table(Token::new(), 1);
         let ticket = gate.try_enter_as(key(ONE)).expect("nobody is there");
         gate.shared().tick.store(2, std::sync::atomic::Ordering::Release);
@@ -340,9 +340,11 @@ impl PerKey for Line {
 /// wants the slot. The one who waits gets a place of its own key's in the end.
 /// Red when `Keyed::enter_as` does not look at the tag after it was admitted, and
 /// (it waits for ever, in a stranger's line) after it was told to wait.
+/// At most three preemptions where readings are changes: 1,360,000 executions of the
+/// whole of that search found nothing, and were not its end.
 #[test]
 fn whoever_waits_is_admitted_by_its_own_state() {
-    loom::model(|| {
+    search_within(3, || {
         let gate = table(Line, 1);
         let ticket = gate.try_enter_as(key(ONE)).expect("nobody is there");
         let waits = {
