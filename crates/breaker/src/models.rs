@@ -4,6 +4,7 @@
 use crate::{
     Builder, CircuitBreaker, State,
     ring::{self, Bucket, CALL, FAILURE, Ring},
+    sync::read_by_change,
 };
 use loom::{sync::Arc, thread};
 use plimsoll_core::{Admit, Clock, Gate, Outcome, PerKey, Tick};
@@ -61,10 +62,18 @@ fn call(breaker: &Breaker, outcome: Outcome) {
     breaker.leave(ticket(breaker), outcome);
 }
 
+/// All accesses of this crate are sequentially consistent, so that a reading may
+/// always be a change by nothing: see `read_by_change`.
+fn whole(model: impl Fn() + Send + Sync + 'static) {
+    read_by_change(true);
+    loom::model(model);
+}
+
 /// At most four preemptions. Where three threads are at the word and the ring, or
 /// two count in all ways there are, a whole search takes more than half a million
 /// executions, and minutes.
 fn bounded(model: impl Fn() + Send + Sync + 'static) {
+    read_by_change(true);
     let mut search = loom::model::Builder::new();
     search.preemption_bound = Some(4);
     search.check(model);
@@ -110,7 +119,7 @@ fn it_trips_once_whoever_else_fails_or_succeeds() {
 /// compares generations.
 #[test]
 fn a_late_success_does_not_pass_for_the_probes() {
-    loom::model(|| {
+    whole(|| {
         let (builder, clock) = builder();
         let breaker = shared(builder.probes(1));
         let late = ticket(&breaker);
@@ -129,7 +138,7 @@ fn a_late_success_does_not_pass_for_the_probes() {
 /// the opening. Turns red when `judge` writes `open_from` after the exchange.
 #[test]
 fn nobody_passes_between_the_trip_and_the_end_of_the_opening() {
-    loom::model(|| {
+    whole(|| {
         let (builder, _clock) = builder();
         let breaker = shared(builder);
         let bad = ticket(&breaker);
@@ -190,7 +199,7 @@ fn a_dropped_probe_gives_its_place_back_and_takes_nothing_with_it() {
 /// lost exchange; and when `replace` stores in place of the exchange.
 #[test]
 fn a_reset_is_not_undone_by_a_probe() {
-    loom::model(|| {
+    whole(|| {
         let (builder, clock) = builder();
         let breaker = shared(builder.probes(1));
         call(&breaker, Outcome::Failure);
@@ -277,7 +286,7 @@ fn a_failure_that_is_noted_late_takes_nothing_from_those_noted_since() {
 /// `is_before` is not asked.
 #[test]
 fn a_late_addition_to_the_ring_neither_wipes_nor_joins_the_next_lap() {
-    loom::model(|| {
+    whole(|| {
         let ring = Arc::new(Ring::default());
         let old = Bucket { generation: 0, epoch: 2 };
         let new = Bucket { generation: 0, epoch: 4 };
@@ -299,7 +308,7 @@ fn a_late_addition_to_the_ring_neither_wipes_nor_joins_the_next_lap() {
 /// when `begin` stores in place of the exchange.
 #[test]
 fn two_that_begin_a_bucket_are_both_in_it() {
-    loom::model(|| {
+    whole(|| {
         let ring = Arc::new(Ring::default());
         let (old, new) = (Bucket { generation: 0, epoch: 1 }, Bucket { generation: 1, epoch: 3 });
         ring::add(&ring, old, CALL + FAILURE, || true);
@@ -341,7 +350,7 @@ fn what_comes_after_the_time_of_a_bucket_is_not_counted_in_it() {
 /// nothing but the phase.
 #[test]
 fn a_state_that_counts_a_failure_is_not_fresh() {
-    loom::model(|| {
+    whole(|| {
         let (builder, clock) = builder();
         let breaker = shared(builder.consecutive_failures(2));
         let state = Arc::new(breaker.fresh());

@@ -19,6 +19,9 @@ mod vocabulary;
 
 #[cfg(feature = "tokio")]
 pub use crate::clock::TokioClock;
+#[cfg(plimsoll_loom)]
+#[doc(hidden)]
+pub use crate::sync::modelled;
 pub use crate::{
     clock::{Clock, DefaultClock, ManualClock, Tick},
     combine::{AnyGate, By, ByRef, Named, Weighted},

@@ -3,7 +3,7 @@
 
 use crate::{
     Admit, Clock, Gate, GateExt, ManualClock, Outcome, Permit, Reason, Rejected, Tick,
-    sync::{AtomicU64, Ordering, search},
+    sync::{AtomicU64, Ordering, modelled::search},
 };
 use loom::{sync::Arc, thread};
 use std::time::Duration;

@@ -1,19 +1,11 @@
 //! Loom models: `cargo xtask loom plimsoll-retry`. Searched whole, both ways.
 
-use crate::{RetryBudget, Withdrawal, quantile::Quantile, sync::read_by_change};
+use crate::{RetryBudget, Withdrawal, quantile::Quantile, sync::search};
 use loom::thread;
 use plimsoll_core::Tick;
 use std::time::Duration;
 
 const NOW: Tick = Tick::from_nanos(3_600_000_000_000);
-
-/// Searches a model in every order of accesses, and with old values read.
-fn search(model: impl Fn() + Sync + Send + Copy + 'static) {
-    for by_change in [false, true] {
-        read_by_change(by_change);
-        loom::model(model);
-    }
-}
 
 /// Runs `work` on a thread that shares the budget.
 fn on<T: 'static>(

@@ -1,7 +1,7 @@
 //! Loom models of the buckets: `cargo xtask loom plimsoll-ratelimit`. Searched
-//! whole, and once more where readings are changes (see `sync.rs`) with at most three
-//! preemptions: each decision reads the six words of the dial, and the whole of that
-//! search was not at its end after half a minute.
+//! whole, and once more where readings are changes (see `modelled` in core) with at most three
+//! preemptions: each decision reads the six words of the dial, and the whole of two of those
+//! searches was not at its end after half a minute.
 
 use super::{
     line::{Joined, Turn},
