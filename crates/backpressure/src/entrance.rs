@@ -59,9 +59,13 @@ impl<K: Clock, O: Order> Entrance<K, O> {
         Entrance { places, queue, patience, work_takes, clock, name }
     }
 
-    /// Takes `n` places now or refuses.
+    /// Takes `n` places now or refuses: also, where it is known how long work
+    /// takes, what has too little time left.
     #[inline]
-    pub(crate) fn try_take(&self, n: u32) -> Result<(), Rejected> {
+    pub(crate) fn try_take(&self, n: u32, deadline: Option<Deadline>) -> Result<(), Rejected> {
+        if self.work_takes.is_some() && self.is_past(self.latest(deadline)) {
+            return Err(self.late());
+        }
         self.places.try_take(n).map_err(|_| self.full())
     }
 

@@ -24,9 +24,9 @@ impl<D: Discipline, K: Clock> Gate for ConcurrencyLimit<D, K> {
 
 impl<D: Discipline, K: Clock> ConcurrencyLimit<D, K> {
     #[inline]
-    fn try_places(&self, n: u64) -> Result<LimitTicket, Rejected> {
+    fn try_places(&self, n: u64, deadline: Option<Deadline>) -> Result<LimitTicket, Rejected> {
         let n = places(n);
-        self.entrance.try_take(n).map(|()| LimitTicket(n))
+        self.entrance.try_take(n, deadline).map(|()| LimitTicket(n))
     }
 
     /// Waits for places, and makes something of the ticket.
@@ -50,7 +50,7 @@ where
 {
     #[inline]
     fn try_enter(&self, _: &C) -> Result<LimitTicket, Rejected> {
-        self.try_places(1)
+        self.try_places(1, None)
     }
 
     #[inline]
@@ -89,7 +89,7 @@ where
 {
     #[inline]
     fn try_enter_n(&self, n: u64) -> Result<LimitTicket, Rejected> {
-        self.try_places(n)
+        self.try_places(n, None)
     }
 
     #[inline]
@@ -113,7 +113,7 @@ impl<D: Discipline, K: Clock> Load for ConcurrencyLimit<D, K> {
 impl<K: Clock> Admit<Priority> for ConcurrencyLimit<ByPriority, K> {
     #[inline]
     fn try_enter(&self, _: &Priority) -> Result<LimitTicket, Rejected> {
-        self.try_places(1)
+        self.try_places(1, None)
     }
 
     fn enter<'a>(
@@ -128,7 +128,7 @@ impl<K: Clock> Admit<Priority> for ConcurrencyLimit<ByPriority, K> {
 impl<K: Clock> Admit<(Priority, u64)> for ConcurrencyLimit<ByPriority, K> {
     #[inline]
     fn try_enter(&self, &(_, n): &(Priority, u64)) -> Result<LimitTicket, Rejected> {
-        self.try_places(n)
+        self.try_places(n, None)
     }
 
     fn enter<'a>(
@@ -158,11 +158,7 @@ impl<K: Clock> Admit<Deadline> for ConcurrencyLimit<ByDeadline, K> {
 impl<K: Clock> Admit<(Deadline, u64)> for ConcurrencyLimit<ByDeadline, K> {
     #[inline]
     fn try_enter(&self, &(deadline, n): &(Deadline, u64)) -> Result<LimitTicket, Rejected> {
-        let latest = deadline.minus(self.entrance.work_takes.unwrap_or_default());
-        if latest.expired_on(&self.entrance.clock) {
-            return Err(self.entrance.late());
-        }
-        self.try_places(n)
+        self.try_places(n, Some(deadline))
     }
 
     fn enter<'a>(

@@ -129,7 +129,7 @@ impl Calls<'_> {
     fn note(&self, ring: &Ring, generation: u64, position: u64, what: u64) {
         let bucket = self.span.bucket(generation, position);
         let one = what * self.span.unit(position);
-        ring::add(ring, bucket, one, || self.holds(generation, position));
+        ring::add(ring, None, bucket, one, || self.holds(generation, position));
     }
 
     /// Whether the window still holds `position`, and nobody can have begun its
@@ -170,7 +170,12 @@ impl Calls<'_> {
             let (_, slowed) = self.slow.map_or((0, 0), |ring| ring::read(ring, bucket));
             slow += self.count(slowed, before);
         }
-        ((end - begin).saturating_sub(void), failures, slow)
+        // Read again: what was noted meanwhile is not more than what was called.
+        let last = self.head.load(Ordering::SeqCst);
+        if generation_of(last) != short(generation) {
+            return (0, 0, 0);
+        }
+        (((last & POSITION) - begin).saturating_sub(void), failures, slow)
     }
 
     /// What a field of a slot counts, without its positions up to `before`.

@@ -290,10 +290,10 @@ fn a_late_addition_to_the_ring_neither_wipes_nor_joins_the_next_lap() {
         let ring = Arc::new(Ring::default());
         let old = Bucket { generation: 0, epoch: 2 };
         let new = Bucket { generation: 0, epoch: 4 };
-        ring::add(&ring, old, CALL, || true);
+        ring::add(&ring, None, old, CALL, || true);
         let add = |bucket, one| {
             let ring = Arc::clone(&ring);
-            thread::spawn(move || ring::add(&ring, bucket, one, || true))
+            thread::spawn(move || ring::add(&ring, None, bucket, one, || true))
         };
         let (late, early) = (add(old, CALL + FAILURE), add(new, CALL));
         let (calls, failures) = ring::read(&ring, old);
@@ -311,10 +311,10 @@ fn two_that_begin_a_bucket_are_both_in_it() {
     whole(|| {
         let ring = Arc::new(Ring::default());
         let (old, new) = (Bucket { generation: 0, epoch: 1 }, Bucket { generation: 1, epoch: 3 });
-        ring::add(&ring, old, CALL + FAILURE, || true);
+        ring::add(&ring, None, old, CALL + FAILURE, || true);
         let add = |one| {
             let ring = Arc::clone(&ring);
-            thread::spawn(move || ring::add(&ring, new, one, || true))
+            thread::spawn(move || ring::add(&ring, None, new, one, || true))
         };
         let (one, other) = (add(CALL + FAILURE), add(CALL));
         one.join().unwrap();

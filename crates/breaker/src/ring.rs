@@ -87,29 +87,49 @@ fn slot(ring: &Ring, epoch: u64) -> &AtomicU64 {
 ///
 /// `current` says whether the bucket is still of the breaker's generation, and
 /// not long gone.
-pub(crate) fn add(ring: &Ring, bucket: Bucket, one: u64, current: impl Fn() -> bool) -> bool {
+///
+/// What `beside` counts is a part of the same calls: halved, they are halved there
+/// too.
+pub(crate) fn add(
+    ring: &Ring,
+    beside: Option<&Ring>,
+    bucket: Bucket,
+    one: u64,
+    current: impl Fn() -> bool,
+) -> bool {
     let slot = slot(ring, bucket.epoch);
     let seen = slot.load(Ordering::SeqCst);
     if label_of(seen) == bucket.label() {
-        return add_to_own(slot, seen, bucket, one);
+        return add_to_own(slot, beside, seen, bucket, one);
     }
-    begin(slot, seen, bucket, one, current)
+    begin(slot, beside, seen, bucket, one, current)
 }
 
 /// Counts a call that did not fail, in a bucket that has begun. False, and
 /// nothing done, in any other, and where `in_time` says no.
 #[inline]
-pub(crate) fn add_to_begun(ring: &Ring, bucket: Bucket, in_time: impl FnOnce() -> bool) -> bool {
+pub(crate) fn add_to_begun(
+    ring: &Ring,
+    beside: Option<&Ring>,
+    bucket: Bucket,
+    in_time: impl FnOnce() -> bool,
+) -> bool {
     let slot = slot(ring, bucket.epoch);
     let seen = slot.load(Ordering::SeqCst);
     let begun = label_of(seen) == bucket.label() && in_time();
-    begun && add_to_own(slot, seen, bucket, CALL)
+    begun && add_to_own(slot, beside, seen, bucket, CALL)
 }
 
 #[inline]
-fn add_to_own(slot: &AtomicU64, seen: u64, bucket: Bucket, one: u64) -> bool {
+fn add_to_own(
+    slot: &AtomicU64,
+    beside: Option<&Ring>,
+    seen: u64,
+    bucket: Bucket,
+    one: u64,
+) -> bool {
     if calls_of(seen) >= TOP {
-        halve(slot, seen);
+        halve(slot, beside, seen, bucket);
     }
     let before = slot.fetch_add(one, Ordering::SeqCst);
     if label_of(before) != bucket.label() {
@@ -122,17 +142,30 @@ fn add_to_own(slot: &AtomicU64, seen: u64, bucket: Bucket, one: u64) -> bool {
 /// Gives all that the slot has counted half its weight: the share of failures stays,
 /// and what comes is heard.
 #[cold]
-fn halve(slot: &AtomicU64, seen: u64) {
-    let counts = calls_of(seen) / 2 * CALL + failures_of(seen) / 2 * FAILURE;
-    let halved = label_of(seen) << LABEL_AT | counts;
-    // Tried again by whoever adds next.
-    let _ = slot.compare_exchange(seen, halved, Ordering::SeqCst, Ordering::SeqCst);
+fn halve(slot: &AtomicU64, beside: Option<&Ring>, seen: u64, bucket: Bucket) {
+    let half = |seen| {
+        let counts = calls_of(seen) / 2 * CALL + failures_of(seen) / 2 * FAILURE;
+        label_of(seen) << LABEL_AT | counts
+    };
+    // If it fails, it is tried again by whoever adds next.
+    let halved = slot.compare_exchange(seen, half(seen), Ordering::SeqCst, Ordering::SeqCst);
+    if let (Ok(_), Some(beside)) = (halved, beside) {
+        let slot = self::slot(beside, bucket.epoch);
+        let mut seen = slot.load(Ordering::SeqCst);
+        while label_of(seen) == bucket.label() {
+            match slot.compare_exchange(seen, half(seen), Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
 }
 
 /// The slot holds something else: make it this bucket's, if it is not newer.
 #[cold]
 fn begin(
     slot: &AtomicU64,
+    beside: Option<&Ring>,
     mut seen: u64,
     bucket: Bucket,
     one: u64,
@@ -140,7 +173,7 @@ fn begin(
 ) -> bool {
     loop {
         if label_of(seen) == bucket.label() {
-            return add_to_own(slot, seen, bucket, one);
+            return add_to_own(slot, beside, seen, bucket, one);
         }
         // Asked after the look at the slot: if that was of a later generation,
         // whoever wrote it has seen that generation, and so do we.
@@ -210,7 +243,7 @@ mod tests {
     }
 
     fn count(ring: &Ring, bucket: Bucket, failed: bool) -> bool {
-        add(ring, bucket, CALL + u64::from(failed), || true)
+        add(ring, None, bucket, CALL + u64::from(failed), || true)
     }
 
     #[test]
@@ -252,7 +285,7 @@ mod tests {
             assert!(!count(&ring, at(7, newer.epoch - SLOTS * laps), true), "{laps} laps late");
         }
         let late = Bucket { generation: 6, ..newer };
-        assert!(!add(&ring, late, CALL, || false), "a generation late");
+        assert!(!add(&ring, None, late, CALL, || false), "a generation late");
         assert_eq!(sum(&ring, newer), (1, 1));
     }
 
@@ -276,7 +309,7 @@ mod tests {
         slot(&ring, 9).store(full, Ordering::SeqCst);
         assert!(count(&ring, bucket, true));
         assert_eq!(read(&ring, bucket), (TOP / 2 + 1, TOP / 8 + 1));
-        assert!(add_to_begun(&ring, bucket, || true));
+        assert!(add_to_begun(&ring, None, bucket, || true));
         assert_eq!(read(&ring, bucket), (TOP / 2 + 2, TOP / 8 + 1));
     }
 
@@ -287,7 +320,7 @@ mod tests {
         count(&ring, stranger, false);
         let (slot, one) = (slot(&ring, 4), CALL + 1);
         let as_if_mine = mine.label() << LABEL_AT | CALL;
-        assert!(!add_to_own(slot, as_if_mine, mine, one));
+        assert!(!add_to_own(slot, None, as_if_mine, mine, one));
         assert_eq!(sum(&ring, stranger), (1, 0));
     }
 

@@ -83,6 +83,12 @@ impl Tally {
         (thread_number() * layout.banks()) & self.more.len()
     }
 
+    /// The ring of slow calls behind the first of a stripe, if they count.
+    #[inline]
+    fn slow_ring(&self, layout: Layout, first: usize) -> Option<&Ring> {
+        layout.slow.then(|| self.ring(first + 1))
+    }
+
     #[inline]
     fn calls(&self, span: Span) -> Calls<'_> {
         let slow = self.more.first().map(|ring| &ring.0);
@@ -107,8 +113,9 @@ impl Tally {
                 // Which slot it is does not wait for the clock, so that the processor
                 // adds to it while it reads the time of the next call.
                 let bucket = Bucket { generation, epoch: self.present.load(Ordering::SeqCst) };
-                let ring = self.ring(self.first_ring(layout));
-                ring::add_to_begun(ring, bucket, || scale.epoch(now()) == bucket.epoch)
+                let first = self.first_ring(layout);
+                let (ring, slow) = (self.ring(first), self.slow_ring(layout, first));
+                ring::add_to_begun(ring, slow, bucket, || scale.epoch(now()) == bucket.epoch)
             }
             Window::Calls { span } => {
                 self.calls(span).claim(generation, current);
@@ -137,8 +144,10 @@ impl Tally {
                 self.move_on_to(bucket.epoch);
                 let first = self.first_ring(layout);
                 let one = CALL + if failed { FAILURE } else { 0 };
-                if ring::add(self.ring(first), bucket, one, &current) && slow {
-                    ring::add(self.ring(first + 1), bucket, CALL, &current);
+                let (ring, slow_ring) = (self.ring(first), self.slow_ring(layout, first));
+                let counted = ring::add(ring, slow_ring, bucket, one, &current);
+                if let Some(ring) = slow_ring.filter(|_| counted && slow) {
+                    ring::add(ring, None, bucket, CALL, &current);
                 }
             }
             Window::Calls { span } => {
@@ -189,12 +198,13 @@ impl Tally {
             Window::Time { scale } => {
                 let bucket = Bucket { generation, epoch: scale.epoch(now) };
                 for ring in (0..=self.more.len()).step_by(layout.banks()) {
-                    let (calls, failures) = ring::sum(self.ring(ring), bucket);
-                    counts.calls += calls;
-                    counts.failures += failures;
+                    // First these: each was counted as a call before.
                     if layout.slow {
                         counts.slow += ring::sum(self.ring(ring + 1), bucket).0;
                     }
+                    let (calls, failures) = ring::sum(self.ring(ring), bucket);
+                    counts.calls += calls;
+                    counts.failures += failures;
                 }
             }
             Window::Calls { span } => {

@@ -103,7 +103,9 @@ fn tower_brings_the_traits_and_http_and_no_server() {
 #[test]
 fn tower_and_retry_together_bring_the_layers_and_neither_brings_the_other() {
     brings("tower,retry", &["core", "retry", "tower"], &["http", "tokio", "tower-service"]);
-    assert!(packages("tower,retry").contains("httpdate") && !packages("tower").contains("httpdate"));
+    assert!(
+        packages("tower,retry").contains("httpdate") && !packages("tower").contains("httpdate")
+    );
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl<K: Clock> Weigh for AdaptiveLimit<K> {
     #[inline]
     fn try_enter_n(&self, n: u64) -> Result<AdaptiveTicket, Rejected> {
         let places = places(n);
-        self.entrance.try_take(places)?;
+        self.entrance.try_take(places, None)?;
         Ok(AdaptiveTicket { started: self.entrance.clock.now(), places })
     }
 

@@ -280,3 +280,15 @@ async fn a_free_place_is_had_at_once_however_much_the_task_has_done() {
         assert!(poll(&mut Box::pin(limit.admit())).unwrap().is_ok());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn work_that_has_too_little_time_left_is_refused_also_where_it_would_not_wait() {
+    let limit = ConcurrencyLimit::new(1).work_takes(MILLI * 20).clock(TokioClock);
+    for (left, may_start) in [(MILLI * 20, false), (MILLI * 21, true)] {
+        let tried = Deadline::after_on(&TokioClock, left)
+            .scope(async { limit.try_admit().map(drop) })
+            .await;
+        let refused = tried.err().map(|refusal| refusal.reason());
+        assert_eq!(refused, (!may_start).then_some(Reason::Deadline));
+    }
+}

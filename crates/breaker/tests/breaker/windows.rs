@@ -163,3 +163,18 @@ fn what_many_threads_report_is_all_counted() {
         assert_eq!((counts.calls, counts.failures), (7_001, 7_000), "{name}");
     }
 }
+
+#[test]
+fn the_share_of_slow_calls_stays_when_a_bucket_is_full() {
+    let (builder, clock) = builder();
+    let breaker = builder.window(SECOND * 3_600).slow_calls(NANO, 0.9).build().unwrap();
+    for n in 0..1_100_000 {
+        let permit = crate::admit(&breaker);
+        if n % 2 == 0 {
+            clock.advance(NANO * 2);
+        }
+        permit.finish(Outcome::Success);
+    }
+    let counts = breaker.counts();
+    assert!((0.49..0.51).contains(&counts.slow_ratio()), "{counts:?}");
+}
