@@ -171,7 +171,7 @@ impl<K: Clock> CircuitBreaker<K> {
     }
 
     /// Refuses every call from now on, until [`reset`](Self::reset) or
-    /// [`force_closed`](Self::force_closed). No time opens it and no result.
+    /// [`force_closed`](Self::force_closed). No time closes it and no result.
     pub fn force_open(&self) {
         self.turn(|word| word.forced(Phase::ForcedOpen));
     }
