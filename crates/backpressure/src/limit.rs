@@ -151,7 +151,7 @@ impl<K: Clock + Clone> ConcurrencyLimit<Fifo, K> {
     ///
     /// # Panics
     ///
-    /// When the interval is zero or shorter than the target.
+    /// When the interval is zero, over 584 years, or shorter than the target.
     /// [`try_codel`](Self::try_codel) returns the error.
     #[track_caller]
     #[must_use]
@@ -172,8 +172,9 @@ impl<K: Clock + Clone> ConcurrencyLimit<Fifo, K> {
         target: Duration,
         interval: Duration,
     ) -> Result<ConcurrencyLimit<CoDel, K>, ConfigError> {
-        if interval.is_zero() || interval < target {
-            let allowed = "longer than nothing, and no shorter than the target";
+        let countable = u64::try_from(interval.as_nanos()).is_ok();
+        if interval.is_zero() || interval < target || !countable {
+            let allowed = "1 ns to 584 years, and no shorter than the target";
             return Err(ConfigError::new("interval", format!("{interval:?}"), allowed));
         }
         Ok(self.anew(CoDel { target, interval }))

@@ -145,18 +145,17 @@ fn codel_leaves_a_burst_alone() {
 
 #[test]
 fn an_interval_that_means_nothing_is_an_error_that_says_what_is_allowed() {
-    for (target, interval) in [(0, 0), (5, 4)] {
-        let error = ConcurrencyLimit::new(1).try_codel(MILLI * target, MILLI * interval);
-        let rule = "interval must be longer than nothing, and no shorter than the target";
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            format!("{rule}, but is {:?}", MILLI * interval)
-        );
+    for (target, interval) in
+        [(MILLI * 0, MILLI * 0), (MILLI * 5, MILLI * 4), (MILLI, Duration::MAX)]
+    {
+        let error = ConcurrencyLimit::new(1).try_codel(target, interval);
+        let rule = "interval must be 1 ns to 584 years, and no shorter than the target";
+        assert_eq!(error.unwrap_err().to_string(), format!("{rule}, but is {interval:?}"));
     }
 }
 
 #[test]
-#[should_panic(expected = "interval must be longer than nothing")]
+#[should_panic(expected = "interval must be 1 ns to 584 years")]
 fn an_interval_that_means_nothing_panics_where_it_is_written() {
     let _ = ConcurrencyLimit::new(1).codel(MILLI, Duration::ZERO);
 }
