@@ -146,7 +146,7 @@ fn codel_leaves_a_burst_alone() {
 #[test]
 fn an_interval_that_means_nothing_is_an_error_that_says_what_is_allowed() {
     for (target, interval) in
-        [(MILLI * 0, MILLI * 0), (MILLI * 5, MILLI * 4), (MILLI, Duration::MAX)]
+        [(Duration::ZERO, Duration::ZERO), (MILLI * 5, MILLI * 4), (MILLI, Duration::MAX)]
     {
         let error = ConcurrencyLimit::new(1).try_codel(target, interval);
         let rule = "interval must be 1 ns to 584 years, and no shorter than the target";
