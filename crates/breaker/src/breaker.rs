@@ -173,37 +173,30 @@ impl<K: Clock> CircuitBreaker<K> {
     /// Refuses every call from now on, until [`reset`](Self::reset) or
     /// [`force_closed`](Self::force_closed). No time closes it and no result.
     pub fn force_open(&self) {
-        self.turn(|word| word.forced(Phase::ForcedOpen));
+        self.force(|word| word.forced(Phase::ForcedOpen));
     }
 
     /// Lets every call pass from now on, whatever their results, until
     /// [`reset`](Self::reset) or [`force_open`](Self::force_open). Results are
     /// still counted, so that [`counts`](Self::counts) shows what goes on.
     pub fn force_closed(&self) {
-        self.turn(|word| word.forced(Phase::ForcedClosed));
+        self.force(|word| word.forced(Phase::ForcedClosed));
     }
 
     /// Closes it and forgets what was counted, from whatever state; results of
     /// calls under way do not count.
     pub fn reset(&self) {
-        self.turn(Word::closed);
+        self.force(Word::closed);
     }
 
-    fn turn(&self, next: impl Fn(Word) -> Word) {
-        let change = self.rules.turn(&self.state, self.clock.now(), next);
-        self.tell(change);
+    fn force(&self, next: impl Fn(Word) -> Word) {
+        let tell = |change: &StateChange| self.tell(change);
+        self.rules.force(&self.state, self.clock.now(), next, tell);
     }
 
     /// Tells the observers of a change, which is complete by now.
-    #[inline]
-    pub(crate) fn tell(&self, change: Option<StateChange>) {
-        if let Some(change) = change {
-            self.tell_all(&change);
-        }
-    }
-
     #[cold]
-    fn tell_all(&self, change: &StateChange) {
+    pub(crate) fn tell(&self, change: &StateChange) {
         for observer in &self.observers {
             // We may be in the drop of a permit, where a panic would end the
             // process; and the other observers are to hear of it too.

@@ -27,9 +27,7 @@ impl<K: Clock> CircuitBreaker<K> {
     #[cold]
     #[inline(never)]
     fn enter_changing(&self, state: &BreakerState, now: Tick) -> Result<BreakerTicket, Rejected> {
-        let (decision, change) = self.rules.enter(state, now);
-        self.tell(change);
-        decision
+        self.rules.enter(state, now, |change| self.tell(change))
     }
 
     /// Any end that [`Rules::succeed`](crate::rules::Rules) leaves to others.
@@ -38,8 +36,8 @@ impl<K: Clock> CircuitBreaker<K> {
     fn leave_telling(&self, state: &BreakerState, ticket: BreakerTicket, outcome: Outcome) {
         let seeded = self.rules.seed.map(|seed| drawn(seed, ticket.generation));
         let draw = || chance(seeded.unwrap_or_else(rand::random));
-        let change = self.rules.leave(state, &ticket, outcome, || self.clock.now(), draw);
-        self.tell(change);
+        let now = || self.clock.now();
+        self.rules.leave(state, &ticket, outcome, now, draw, |change| self.tell(change));
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Every transition is here. None takes a lock; each is one compare-exchange of
 //! the state's word, and what it needs (when it opened) is written before.
-//! Observers are somebody else's: a change is returned to whoever committed it.
+//! Observers are somebody else's: they are told (`tell`) of what is committed by
+//! then, and whatever follows reads the word anew.
 
 use crate::{
     change::{Counts, State, StateChange},
@@ -15,9 +16,6 @@ use plimsoll_core::{Outcome, Reason, Rejected, Tick};
 
 /// The name that refusals carry.
 pub(crate) const NAME: &str = "breaker";
-
-/// A decision, and the change of state that it brought about.
-pub(crate) type Decision = (Result<BreakerTicket, Rejected>, Option<StateChange>);
 
 const REFUSED: Rejected = Rejected::new(Reason::Open, NAME);
 
@@ -41,24 +39,28 @@ impl Rules {
 
     /// Lets a call pass, or not.
     #[cold]
-    pub(crate) fn enter(&self, state: &BreakerState, now: Tick) -> Decision {
+    pub(crate) fn enter(
+        &self,
+        state: &BreakerState,
+        now: Tick,
+        tell: impl Fn(&StateChange),
+    ) -> Result<BreakerTicket, Rejected> {
         let admit = |word: Word| Ok(BreakerTicket { generation: word.generation(), started: now });
-        let mut change = None;
         loop {
             let word = state.load();
             match word.phase() {
-                Phase::Closed | Phase::ForcedClosed => return (admit(word), change),
-                Phase::ForcedOpen => return (Err(REFUSED), change),
+                Phase::Closed | Phase::ForcedClosed => return admit(word),
+                Phase::ForcedOpen => return Err(REFUSED),
 
                 // Open -> Open | HalfOpen. At the very moment, the first probe goes.
                 Phase::Open => {
                     if let Some(wait) = self.wait(state, word, now) {
-                        return (Err(REFUSED.retry_in_nanos(wait)), change);
+                        return Err(REFUSED.retry_in_nanos(wait));
                     }
                     state.step_from(now);
                     let next = word.probing();
-                    if state.replace(word, next) {
-                        return (admit(next), self.changed(word, next, Counts::default()));
+                    if turn(state, word, next, Counts::default(), &tell) {
+                        return admit(next);
                     }
                 }
 
@@ -67,19 +69,19 @@ impl Rules {
                 Phase::HalfOpen if word.taken() < self.probes => {
                     state.step_from(now);
                     if state.replace(word, word.take()) {
-                        return (admit(word), change);
+                        return admit(word);
                     }
                 }
                 Phase::HalfOpen => {
                     if since(now, state.stepped_at()) < self.probe_limit {
-                        return (Err(REFUSED), change);
+                        return Err(REFUSED);
                     }
                     // The probes have not come back: others go, in a generation
                     // of their own.
                     state.step_from(now);
                     let next = word.probing();
-                    if state.replace(word, next) {
-                        return (admit(next), self.changed(word, next, account(word)));
+                    if turn(state, word, next, account(word), &tell) {
+                        return admit(next);
                     }
                 }
 
@@ -88,15 +90,10 @@ impl Rules {
                     Some(percent) => {
                         if state.replace(word, word.next_arrival()) {
                             let passes = word.payload() * percent % 100 < percent;
-                            return (if passes { admit(word) } else { Err(REFUSED) }, change);
+                            return if passes { admit(word) } else { Err(REFUSED) };
                         }
                     }
-                    None => {
-                        let next = word.settled();
-                        if state.replace(word, next) {
-                            change = self.changed(word, next, self.counts(state, word, now));
-                        }
-                    }
+                    None => self.settle(state, word, now, &tell),
                 },
             }
         }
@@ -133,18 +130,19 @@ impl Rules {
         outcome: Outcome,
         now: impl Fn() -> Tick,
         chance: impl FnOnce() -> u64,
-    ) -> Option<StateChange> {
+        tell: impl Fn(&StateChange),
+    ) {
         let word = state.load();
         // A straggler: it speaks for a state that has been judged already.
         if word.generation() != ticket.generation {
-            return None;
+            return;
         }
         let told = matches!(outcome, Outcome::Success | Outcome::Failure);
         if word.phase() == Phase::HalfOpen {
-            return self.probe_ended(state, ticket, outcome, now, chance);
+            return self.probe_ended(state, ticket, outcome, now, chance, tell);
         }
         if !told {
-            return None;
+            return;
         }
         // A window of calls, where no call is slow, needs no clock.
         let read = self.reads_clock_on_leaving().then(&now);
@@ -155,9 +153,7 @@ impl Rules {
         // A success never opens: the dependency has just answered.
         if ended.failed || ended.slow {
             let now = read.unwrap_or_else(now);
-            self.judge(state, ticket.generation, now, run, chance)
-        } else {
-            None
+            self.judge(state, ticket.generation, now, run, chance, tell);
         }
     }
 
@@ -174,7 +170,8 @@ impl Rules {
         Ended { failed: outcome == Outcome::Failure, slow }
     }
 
-    /// Closed, Ramp -> Open.
+    /// Closed, Ramp -> Open; Ramp -> Closed -> Open where the ramp was over, and
+    /// nobody had asked since.
     #[cold]
     fn judge(
         &self,
@@ -183,23 +180,27 @@ impl Rules {
         now: Tick,
         run: u64,
         chance: impl FnOnce() -> u64,
-    ) -> Option<StateChange> {
+        tell: impl Fn(&StateChange),
+    ) {
         let counts = state.tally.counts(self.layout, generation, now);
         let counts = Counts { consecutive_failures: run, ..counts };
         if !self.trips(&counts) {
-            return None;
+            return;
         }
         let chance = self.draw(chance);
         loop {
             let word = state.load();
-            let open = !matches!(word.phase(), Phase::Closed | Phase::Ramp);
-            if word.generation() != generation || open {
-                return None;
+            let opens = matches!(word.phase(), Phase::Closed | Phase::Ramp);
+            if word.generation() != generation || !opens {
+                return;
+            }
+            if self.recovered(state, word, now) {
+                self.settle(state, word, now, &tell);
+                continue;
             }
             state.open_from(now);
-            let next = word.tripped(chance);
-            if state.replace(word, next) {
-                return self.changed(word, next, counts);
+            if turn(state, word, word.tripped(chance), counts, &tell) {
+                return;
             }
         }
     }
@@ -213,7 +214,8 @@ impl Rules {
         outcome: Outcome,
         now: impl Fn() -> Tick,
         chance: impl FnOnce() -> u64,
-    ) -> Option<StateChange> {
+        tell: impl Fn(&StateChange),
+    ) {
         let now = now();
         let ended = self.ended(ticket, outcome, Some(now));
         let chance = self.draw(chance);
@@ -222,7 +224,7 @@ impl Rules {
             // The second: a ticket that is not of this breaker, or came twice.
             let under_way = word.taken() > word.succeeded() + word.failed();
             if word.generation() != ticket.generation || !under_way {
-                return None;
+                return;
             }
             let counted = match outcome {
                 Outcome::Ignored | Outcome::Unused => word.give_back(),
@@ -232,36 +234,50 @@ impl Rules {
             let told = outcome == Outcome::Success || ended.failed;
             let (closes, opens) =
                 if told { self.probes_say(&account(counted)) } else { (false, false) };
-            let next = if closes {
+            let done = if closes {
                 state.step_from(now);
-                if self.ramp.is_some() { word.ramping() } else { word.closed() }
+                let next = if self.ramp.is_some() { word.ramping() } else { word.closed() };
+                turn(state, word, next, account(counted), &tell)
             } else if opens {
                 state.open_from(now);
-                word.tripped(chance)
+                turn(state, word, word.tripped(chance), account(counted), &tell)
             } else {
-                counted
+                state.replace(word, counted)
             };
-            if state.replace(word, next) {
-                let changed = next.generation() != word.generation();
-                return changed.then(|| self.changed(word, next, account(counted))).flatten();
+            if done {
+                return;
             }
         }
     }
 
     /// Any -> the phase that somebody wants.
-    pub(crate) fn turn(
+    pub(crate) fn force(
         &self,
         state: &BreakerState,
         now: Tick,
         next: impl Fn(Word) -> Word,
-    ) -> Option<StateChange> {
+        tell: impl Fn(&StateChange),
+    ) {
         loop {
             let word = state.load();
-            let counts = self.counts(state, word, now);
-            if state.replace(word, next(word)) {
-                return self.changed(word, next(word), counts);
+            if self.recovered(state, word, now) {
+                self.settle(state, word, now, &tell);
+            } else if turn(state, word, next(word), self.counts(state, word, now), &tell) {
+                return;
             }
         }
+    }
+
+    /// Whether it is on a ramp that is over: closed, but nobody has said so.
+    fn recovered(&self, state: &BreakerState, word: Word, now: Tick) -> bool {
+        word.phase() == Phase::Ramp && self.percent(state, now).is_none()
+    }
+
+    /// Ramp -> Closed, which time has brought about. Whoever finds it so commits it
+    /// before anything that follows.
+    fn settle(&self, state: &BreakerState, word: Word, now: Tick, tell: impl Fn(&StateChange)) {
+        // Whoever is faster has done as much.
+        turn(state, word, word.settled(), self.counts(state, word, now), tell);
     }
 
     /// Where the breaker stands at `now`, whether or not a call has come since
@@ -270,7 +286,7 @@ impl Rules {
         let word = state.load();
         match word.phase() {
             Phase::Open if self.wait(state, word, now).is_none() => State::HalfOpen,
-            Phase::Ramp if self.percent(state, now).is_none() => State::Closed,
+            Phase::Ramp if self.recovered(state, word, now) => State::Closed,
             phase => shown(phase),
         }
     }
@@ -325,12 +341,23 @@ impl Rules {
     fn draw(&self, chance: impl FnOnce() -> u64) -> u64 {
         if self.openings.jitter == 0 { 0 } else { chance() }
     }
+}
 
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as its callers return it")]
-    fn changed(&self, from: Word, to: Word, counts: Counts) -> Option<StateChange> {
+/// Commits a change of phase and tells of it. False if something else has changed
+/// since `from` was read.
+fn turn(
+    state: &BreakerState,
+    from: Word,
+    to: Word,
+    counts: Counts,
+    tell: impl Fn(&StateChange),
+) -> bool {
+    let turned = state.replace(from, to);
+    if turned {
         let (before, after) = (shown(from.phase()), shown(to.phase()));
-        Some(StateChange { from: before, to: after, generation: to.generation(), counts })
+        tell(&StateChange { from: before, to: after, generation: to.generation(), counts });
     }
+    turned
 }
 
 /// Nanoseconds from `then` to `now`; none if the clock stepped back.

@@ -18,6 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 const CALLERS: u64 = 1_000;
 /// The most rows in a transaction, for everybody.
 const MOST: usize = 1_000;
+/// Rows that are also inserted one by one: so many that to open and close the database,
+/// which each round does, is a small part of it.
+const SINGLES: u64 = 30_000;
 const HAND: &str = "hand-batched loop";
 const MPSC: &str = "mpsc + oneshot";
 const SINGLE: &str = "single inserts";
@@ -202,7 +205,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
     let name = "batches of 100 against single inserts, SQLite (WAL, synchronous=NORMAL)";
     bench.run(
         Group::flows()
-            .sized(5_000, if quick { 2 } else { 15 })
+            .sized(SINGLES, if quick { 2 } else { 15 })
             .crowded()
             .ours(ours(name, 100), &both(&[AtMost::fraction(8.0, SINGLE)]))
             .peer(in_a_loop(SINGLE, 1)),

@@ -1,6 +1,6 @@
 //! Who is told of changes.
 
-use crate::{OPEN, builder, call, calls};
+use crate::{Breaker, OPEN, SECOND, admit, builder, call, calls};
 use plimsoll_breaker::{CircuitBreaker, State, StateChange};
 use plimsoll_core::{GateExt, ManualClock, Outcome};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -83,7 +83,7 @@ fn however_many_fail_at_once_the_trip_is_told_once() {
         let (heard, observer) = heard();
         let (builder, _clock) = builder();
         let breaker = builder.consecutive_failures(1).on_change(observer).build().unwrap();
-        let permits: Vec<_> = (0..8).map(|_| crate::admit(&breaker)).collect();
+        let permits: Vec<_> = (0..8).map(|_| admit(&breaker)).collect();
         std::thread::scope(|scope| {
             for permit in permits {
                 scope.spawn(|| permit.finish(Outcome::Failure));
@@ -101,9 +101,52 @@ fn probes_that_are_given_up_are_told() {
     let breaker = builder.build().unwrap();
     call(&breaker, Outcome::Failure);
     clock.advance(OPEN);
-    std::mem::forget(crate::admit(&breaker));
+    std::mem::forget(admit(&breaker));
     clock.advance(OPEN * 12);
     call(&breaker, Outcome::Success);
     let told: Vec<_> = heard.lock().unwrap().iter().map(|change| change.to).collect();
     assert_eq!(told, [State::Open, State::HalfOpen, State::HalfOpen, State::Closed]);
+}
+
+type Changes = Vec<(State, State)>;
+
+fn changes(heard: &Heard) -> Changes {
+    heard.lock().unwrap().iter().map(|change| (change.from, change.to)).collect()
+}
+
+/// What is told when `end` comes to a breaker that has recovered, and nobody has
+/// called since; and how many of the generations are new.
+fn told_after_a_ramp(end: impl FnOnce(&Breaker)) -> (Changes, u64) {
+    let (heard, observer) = heard();
+    let (builder, clock) = builder();
+    let builder = builder.consecutive_failures(1).probes(1).ramp(&[50], SECOND);
+    let breaker = builder.on_change(observer).build().unwrap();
+    call(&breaker, Outcome::Failure);
+    clock.advance(OPEN);
+    call(&breaker, Outcome::Success);
+    let from_the_ramp = admit(&breaker);
+    clock.advance(SECOND);
+    assert_eq!(breaker.state(), State::Closed);
+    let ramp = heard.lock().unwrap().last().unwrap().generation;
+    heard.lock().unwrap().clear();
+    end(&breaker);
+    from_the_ramp.finish(Outcome::Failure);
+    let last = heard.lock().unwrap().last().unwrap().generation;
+    (changes(&heard), last - ramp)
+}
+
+#[test]
+fn that_a_recovery_has_ended_is_told_before_what_follows_it() {
+    use State::{Closed, ForcedClosed, ForcedOpen, Open, Recovering};
+    let ended = (Recovering, Closed);
+    let told = told_after_a_ramp(|_| ());
+    assert_eq!(told, (vec![ended, (Closed, Open)], 1));
+    let told = told_after_a_ramp(|breaker| call(breaker, Outcome::Success));
+    assert_eq!(told, (vec![ended, (Closed, Open)], 1));
+    let told = told_after_a_ramp(CircuitBreaker::force_open);
+    assert_eq!(told, (vec![ended, (Closed, ForcedOpen)], 1));
+    let told = told_after_a_ramp(CircuitBreaker::force_closed);
+    assert_eq!(told, (vec![ended, (Closed, ForcedClosed)], 1));
+    let told = told_after_a_ramp(CircuitBreaker::reset);
+    assert_eq!(told, (vec![ended, (Closed, Closed)], 1));
 }

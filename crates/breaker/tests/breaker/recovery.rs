@@ -1,6 +1,6 @@
 //! The ramp after an outage, and openings that grow.
 
-use crate::{Breaker, MILLI, NANO, OPEN, SECOND, builder, call, passing};
+use crate::{Breaker, MILLI, NANO, OPEN, SECOND, admit, builder, call, passing};
 use plimsoll_breaker::State;
 use plimsoll_core::{ManualClock, Outcome};
 use std::time::Duration;
@@ -56,6 +56,26 @@ fn a_failure_on_the_ramp_opens_again_for_longer() {
 }
 
 #[test]
+fn a_failure_after_the_ramp_opens_as_if_for_the_first_time_though_nobody_came_since() {
+    let (breaker, clock) = ramping();
+    let from_the_ramp = admit(&breaker);
+    clock.advance(SECOND * 3);
+    assert_eq!(breaker.state(), State::Closed);
+    from_the_ramp.finish(Outcome::Failure);
+    assert_eq!(breaker.state(), State::Open);
+    assert_eq!(breaker.retry_after(), Some(OPEN));
+}
+
+#[test]
+fn a_failure_within_the_last_step_of_the_ramp_opens_for_longer() {
+    let (breaker, clock) = ramping();
+    let from_the_ramp = admit(&breaker);
+    clock.advance(SECOND * 3 - NANO);
+    from_the_ramp.finish(Outcome::Failure);
+    assert_eq!(breaker.retry_after(), Some(OPEN * 2));
+}
+
+#[test]
 fn what_was_counted_on_the_ramp_counts_after_it() {
     let (builder, clock) = builder();
     let builder = builder.window_calls(10).probes(1).ramp(&[99], MILLI);
@@ -66,10 +86,10 @@ fn what_was_counted_on_the_ramp_counts_after_it() {
     let passed = passing(&breaker, 10);
     assert_eq!(passed.len(), 9);
     passed.into_iter().for_each(|permit| permit.finish(Outcome::Failure));
-    let under_way = crate::admit(&breaker);
+    let under_way = admit(&breaker);
     clock.advance(MILLI);
     assert_eq!(breaker.state(), State::Closed);
-    crate::admit(&breaker).cancel();
+    admit(&breaker).cancel();
     assert_eq!(breaker.counts().failures, 9);
     under_way.finish(Outcome::Failure);
     assert_eq!(breaker.state(), State::Open, "begun on the ramp, ended after it");
