@@ -1,6 +1,9 @@
 //! How many retries there may be, whoever makes them.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::{
+    error::or_panic,
+    sync::{AtomicU64, Ordering},
+};
 use plimsoll_core::{ConfigError, Tick};
 use std::{fmt, sync::Arc};
 
@@ -113,10 +116,7 @@ impl RetryBudget {
     #[track_caller]
     #[must_use]
     pub fn new(ratio: f64) -> Self {
-        match Self::try_new(ratio) {
-            Ok(budget) => budget,
-            Err(error) => error.panic(),
-        }
+        or_panic(Self::try_new(ratio))
     }
 
     /// [`new`](Self::new) for values that come from configuration.
@@ -162,10 +162,7 @@ impl RetryBudget {
     #[track_caller]
     #[must_use]
     pub fn at_least(self, n: u32) -> Self {
-        match self.try_at_least(n) {
-            Ok(budget) => budget,
-            Err(error) => error.panic(),
-        }
+        or_panic(self.try_at_least(n))
     }
 
     /// [`at_least`](Self::at_least) for values that come from configuration.

@@ -1,6 +1,6 @@
-//! The error of a call that was given up.
+//! The error of a call that was given up, and what becomes of nonsense in settings.
 
-use plimsoll_core::{AsRejected, Rejected};
+use plimsoll_core::{AsRejected, ConfigError, Rejected};
 use std::{error, fmt};
 
 /// Why no further attempt was made.
@@ -139,5 +139,14 @@ impl<E: error::Error + 'static> error::Error for RetryError<E> {
 impl<E: AsRejected> AsRejected for RetryError<E> {
     fn as_rejected(&self) -> Option<Rejected> {
         self.last.as_rejected()
+    }
+}
+
+/// What a literal call made; its panic is that of whoever wrote the call.
+#[track_caller]
+pub(crate) fn or_panic<T>(made: Result<T, ConfigError>) -> T {
+    match made {
+        Ok(made) => made,
+        Err(error) => error.panic(),
     }
 }

@@ -1,6 +1,6 @@
 //! What people type: a `Hedge` and its settings.
 
-use crate::{EveryError, RetryBudget, StopIf, Unobserved, quantile::Quantile};
+use crate::{EveryError, RetryBudget, StopIf, Unobserved, error::or_panic, quantile::Quantile};
 use plimsoll_core::{Clock, ConfigError, DefaultClock};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -116,10 +116,7 @@ impl Hedge {
     #[track_caller]
     #[must_use]
     pub fn percentile(p: f64) -> Self {
-        match Self::try_percentile(p) {
-            Ok(hedge) => hedge,
-            Err(error) => error.panic(),
-        }
+        or_panic(Self::try_percentile(p))
     }
 
     /// [`percentile`](Self::percentile) for values that come from configuration.
@@ -154,10 +151,7 @@ impl<J, O, K> Hedge<J, O, K> {
     #[track_caller]
     #[must_use]
     pub fn at_most(self, calls: u32) -> Self {
-        match self.try_at_most(calls) {
-            Ok(hedge) => hedge,
-            Err(error) => error.panic(),
-        }
+        or_panic(self.try_at_most(calls))
     }
 
     /// [`at_most`](Self::at_most) for values that come from configuration.

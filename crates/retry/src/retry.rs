@@ -2,7 +2,7 @@
 
 use crate::{
     EveryError, Jitter, Refusals, RetryAfter, RetryBudget, RetryIf, StopIf, Unobserved,
-    backoff::Backoff, draws::Draws, plan::Plan,
+    backoff::Backoff, draws::Draws, error::or_panic, plan::Plan,
 };
 use plimsoll_core::{Clock, ConfigError, DefaultClock};
 use std::{fmt, time::Duration};
@@ -72,10 +72,7 @@ impl Retry {
     #[track_caller]
     #[must_use]
     pub fn exponential(base: Duration) -> Self {
-        match Self::try_exponential(base) {
-            Ok(retry) => retry,
-            Err(error) => error.panic(),
-        }
+        or_panic(Self::try_exponential(base))
     }
 
     /// [`exponential`](Self::exponential) for values that come from
@@ -126,10 +123,7 @@ impl<J, O, K> Retry<J, O, K> {
     #[track_caller]
     #[must_use]
     pub fn cap(self, cap: Duration) -> Self {
-        match self.try_cap(cap) {
-            Ok(retry) => retry,
-            Err(error) => error.panic(),
-        }
+        or_panic(self.try_cap(cap))
     }
 
     /// [`cap`](Self::cap) for values that come from configuration.
@@ -152,10 +146,7 @@ impl<J, O, K> Retry<J, O, K> {
     #[track_caller]
     #[must_use]
     pub fn factor(self, factor: f64) -> Self {
-        match self.try_factor(factor) {
-            Ok(retry) => retry,
-            Err(error) => error.panic(),
-        }
+        or_panic(self.try_factor(factor))
     }
 
     /// [`factor`](Self::factor) for values that come from configuration.
@@ -194,10 +185,7 @@ impl<J, O, K> Retry<J, O, K> {
     #[track_caller]
     #[must_use]
     pub fn attempts(self, attempts: u32) -> Self {
-        match self.try_attempts(attempts) {
-            Ok(retry) => retry,
-            Err(error) => error.panic(),
-        }
+        or_panic(self.try_attempts(attempts))
     }
 
     /// [`attempts`](Self::attempts) for values that come from configuration.

@@ -18,7 +18,7 @@ pub use crate::grpc::GrpcLimits;
 #[cfg(feature = "retry")]
 pub use crate::retry::{
     AnyRequest, ByAnswer, ByClone, CopyBy, CopyRequest, HedgeFuture, HedgeLayer, HedgeService,
-    HttpRequests, Repeat, RetryFuture, RetryLayer, RetryService, copy_if_empty,
+    HttpRequests, Repeat, RepeatService, RetryFuture, RetryLayer, RetryService, copy_if_empty,
 };
 pub use crate::{
     client::ClientAddr,

@@ -4,14 +4,14 @@ use super::{
     copy::CopyRequest,
     layer::RetryLayer,
     repeat::Repeat,
-    weigh::{Failed, Sent, weigh},
+    rules::Rules,
+    weigh::{Failed, Sent},
 };
 use pin_project_lite::pin_project;
 use plimsoll_core::Clock;
 use plimsoll_retry::{Begun, Judge, Observe, Stop};
 use std::{
     fmt,
-    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -84,8 +84,8 @@ where
         let mut this = self.project();
         if let StateProj::First { attempt, again } = this.state.as_mut().project() {
             let result = ready!(attempt.poll(cx));
-            let RetryLayer { policy, judge, retry, .. } = &**this.layer;
-            let failed = match weigh(result, *this.sent, policy, judge) {
+            let RetryLayer { rules, retry } = &**this.layer;
+            let failed = match rules.weigh(result, *this.sent) {
                 Ok(answer) => {
                     retry.succeeded();
                     return Poll::Ready(Ok(answer));
@@ -122,7 +122,8 @@ where
     O: Observe<Result<S::Response, S::Error>>,
     K: Clock,
 {
-    let RetryLayer { policy, copy, judge, retry } = &*layer;
+    let RetryLayer { rules, retry } = &*layer;
+    let Rules { policy, copy, .. } = rules;
     let Again { service, request } = again;
     let mut next = Some(request);
     let attempt = move |number| {
@@ -131,14 +132,7 @@ where
         next = copy.copy(&request);
         policy.number(&mut request, number);
         let sent = Sent { copied: next.is_some(), ..sent };
-        let mut service = service.clone();
-        async move {
-            let result = match poll_fn(|cx| service.poll_ready(cx)).await {
-                Ok(()) => service.call(request).await,
-                Err(error) => Err(error),
-            };
-            weigh(result, sent, policy, judge)
-        }
+        rules.send(service.clone(), request, sent)
     };
     match retry.resume(begun, failed, attempt).await {
         Ok(answer) => Ok(answer),

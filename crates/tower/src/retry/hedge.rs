@@ -4,17 +4,15 @@ use super::{
     copy::{ByClone, CopyBy, CopyRequest},
     http::HttpRequests,
     repeat::{AnyRequest, Repeat},
-    weigh::{Said, Sent, weigh},
+    rules::{RepeatService, Rules},
+    weigh::{Said, Sent},
 };
 use http::{HeaderMap, HeaderName, Method};
 use plimsoll_core::{Clock, DefaultClock};
 use plimsoll_retry::{EveryError, Hedge, Judge, ObserveHedge, Unobserved};
 use std::{
-    fmt,
-    future::poll_fn,
-    mem,
+    fmt, mem,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tower_layer::Layer;
@@ -51,9 +49,7 @@ use tower_service::Service;
 #[derive(Clone)]
 pub struct HedgeLayer<P = AnyRequest, C = ByClone, J = EveryError, O = Unobserved, K = DefaultClock>
 {
-    policy: P,
-    copy: C,
-    judge: J,
+    rules: Rules<P, C, J>,
     hedge: Hedge<Said, O, K>,
 }
 
@@ -81,13 +77,13 @@ impl<C, J, O, K> HedgeLayer<HttpRequests, C, J, O, K> {
         self,
         idempotent: impl Fn(&Method, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self {
-        Self { policy: self.policy.also(idempotent), ..self }
+        Self { rules: self.rules.idempotent_if(idempotent), ..self }
     }
 
     /// As [`RetryLayer::attempt_header`](crate::RetryLayer::attempt_header).
     #[must_use]
     pub fn attempt_header(self, header: HeaderName) -> Self {
-        Self { policy: self.policy.numbered(header), ..self }
+        Self { rules: self.rules.attempt_header(header), ..self }
     }
 }
 
@@ -96,7 +92,7 @@ impl<P, J, O, K> HedgeLayer<P, ByClone, J, O, K> {
     #[must_use]
     pub fn of(policy: P, hedge: Hedge<J, O, K>) -> Self {
         let (judge, hedge) = hedge.into_parts();
-        Self { policy, copy: ByClone, judge, hedge: hedge.judge(Said) }
+        Self { rules: Rules::of(policy, judge), hedge: hedge.judge(Said) }
     }
 }
 
@@ -107,8 +103,7 @@ impl<P, C, J, O, K> HedgeLayer<P, C, J, O, K> {
     where
         F: Fn(&Req) -> Option<Req>,
     {
-        let Self { policy, copy: _, judge, hedge } = self;
-        HedgeLayer { policy, copy: CopyBy(copy), judge, hedge }
+        HedgeLayer { rules: self.rules.copied_by(copy), hedge: self.hedge }
     }
 }
 
@@ -119,51 +114,28 @@ where
     type Service = HedgeService<S, P, C, J, O, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HedgeService { inner, layer: Arc::new(self.clone()) }
+        RepeatService::new(inner, self)
     }
 }
 
 impl<P: fmt::Debug, C, J, O, K> fmt::Debug for HedgeLayer<P, C, J, O, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HedgeLayer")
-            .field("policy", &self.policy)
+            .field("policy", &self.rules.policy)
             .field("hedge", &self.hedge)
             .finish_non_exhaustive()
     }
 }
 
 /// A service whose slow requests are sent twice. Made by [`HedgeLayer`].
-pub struct HedgeService<
+pub type HedgeService<
     S,
     P = AnyRequest,
     C = ByClone,
     J = EveryError,
     O = Unobserved,
     K = DefaultClock,
-> {
-    inner: S,
-    layer: Arc<HedgeLayer<P, C, J, O, K>>,
-}
-
-impl<S, P, C, J, O, K> HedgeService<S, P, C, J, O, K> {
-    /// The service within.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-}
-
-impl<S: Clone, P, C, J, O, K> Clone for HedgeService<S, P, C, J, O, K> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), layer: self.layer.clone() }
-    }
-}
-
-impl<S: fmt::Debug, P: fmt::Debug, C, J, O, K> fmt::Debug for HedgeService<S, P, C, J, O, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, layer } = self;
-        f.debug_struct("HedgeService").field("inner", inner).field("layer", layer).finish()
-    }
-}
+> = RepeatService<S, HedgeLayer<P, C, J, O, K>>;
 
 /// The answer of a [`HedgeService`].
 pub type HedgeFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -188,42 +160,35 @@ where
 
     fn call(&mut self, mut request: Req) -> Self::Future {
         let layer = self.layer.clone();
-        let HedgeLayer { policy, copy, hedge, .. } = &*layer;
+        let HedgeLayer { rules: Rules { policy, copy, .. }, hedge } = &*layer;
         let more = if policy.may_run_twice(&request) { hedge.calls() - 1 } else { 0 };
         // Now, for the request is gone when it is known that it is slow.
         let mut copies: Vec<_> = (0..more).map_while(|_| copy.copy(&request)).collect();
         policy.number(&mut request, 1);
         // The one that was made ready is called, an unready clone stays.
         let unready = self.inner.clone();
-        let mut ready = Some((mem::replace(&mut self.inner, unready), request));
+        let mut first = Some((mem::replace(&mut self.inner, unready), request));
         let spare = self.inner.clone();
         Box::pin(async move {
-            let HedgeLayer { policy, judge, hedge, .. } = &*layer;
+            let HedgeLayer { rules, hedge } = &*layer;
+            let sent = Sent { may_run_twice: true, copied: true };
             // At least the first, and so many as there are copies.
             let calls = u32::try_from(copies.len()).unwrap_or(u32::MAX).saturating_add(1);
-            let hedge = hedge.clone().at_most(calls);
             let call = move |number| {
-                let first = ready.take();
-                let is_ready = first.is_some();
-                let (mut service, mut request) = first.unwrap_or_else(|| {
-                    let copy = copies.pop().expect("there are no more calls than copies");
-                    (spare.clone(), copy)
-                });
-                if !is_ready {
-                    policy.number(&mut request, number);
-                }
+                let (ready, again) = match first.take() {
+                    Some(ready) => (Some(ready), None),
+                    None => (None, copies.pop().map(|copy| (spare.clone(), copy))),
+                };
                 async move {
-                    let readied =
-                        if is_ready { Ok(()) } else { poll_fn(|cx| service.poll_ready(cx)).await };
-                    let result = match readied {
-                        Ok(()) => service.call(request).await,
-                        Err(error) => Err(error),
-                    };
-                    let sent = Sent { may_run_twice: true, copied: true };
-                    weigh(result, sent, policy, judge)
+                    if let Some((mut service, request)) = ready {
+                        return rules.weigh(service.call(request).await, sent);
+                    }
+                    let (service, mut request) = again.expect("no more calls than copies");
+                    rules.policy.number(&mut request, number);
+                    rules.send(service, request, sent).await
                 }
             };
-            hedge.run_numbered(call).await.or_else(|failed| failed.result)
+            hedge.clone().at_most(calls).run_numbered(call).await.or_else(|failed| failed.result)
         })
     }
 }

@@ -5,6 +5,7 @@ use super::{
     future::{Again, RetryFuture},
     http::HttpRequests,
     repeat::{AnyRequest, ByAnswer, Repeat},
+    rules::{RepeatService, Rules},
     weigh::{Said, Sent, Told},
 };
 use http::{HeaderMap, HeaderName, Method};
@@ -12,7 +13,6 @@ use plimsoll_core::{Clock, DefaultClock};
 use plimsoll_retry::{Judge, Observe, Refusals, Retry, Unobserved, Verdict};
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tower_layer::Layer;
@@ -67,9 +67,7 @@ use tower_service::Service;
 /// ```
 #[derive(Clone)]
 pub struct RetryLayer<P = AnyRequest, C = ByClone, J = Refusals, O = Unobserved, K = DefaultClock> {
-    pub(super) policy: P,
-    pub(super) copy: C,
-    pub(super) judge: J,
+    pub(super) rules: Rules<P, C, J>,
     pub(super) retry: Retry<Said, Told<O>, K>,
 }
 
@@ -126,14 +124,14 @@ impl<C, J, O, K> RetryLayer<HttpRequests, C, J, O, K> {
         self,
         idempotent: impl Fn(&Method, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|policy, copy| (policy.also(idempotent), copy))
+        self.ruled(|rules| rules.idempotent_if(idempotent))
     }
 
     /// Writes the number of each attempt into this header, 1 for the first. By
     /// default nothing is written.
     #[must_use]
     pub fn attempt_header(self, header: HeaderName) -> Self {
-        self.with(|policy, copy| (policy.numbered(header), copy))
+        self.ruled(|rules| rules.attempt_header(header))
     }
 }
 
@@ -143,7 +141,7 @@ impl<P, J, O, K> RetryLayer<P, ByClone, J, O, K> {
     pub fn of(policy: P, retry: Retry<J, O, K>) -> Self {
         let (judge, observer, retry) = retry.into_parts();
         let retry = retry.judge(Said).observer(Told(observer));
-        Self { policy, copy: ByClone, judge, retry }
+        Self { rules: Rules::of(policy, judge), retry }
     }
 }
 
@@ -156,7 +154,7 @@ impl<P, C, J, O, K> RetryLayer<P, C, J, O, K> {
     where
         F: Fn(&Req) -> Option<Req>,
     {
-        self.with(|policy, _| (policy, CopyBy(copy)))
+        self.ruled(|rules| rules.copied_by(copy))
     }
 
     /// Says of an answer whether it is a success, `None`, or else whether it may
@@ -171,13 +169,14 @@ impl<P, C, J, O, K> RetryLayer<P, C, J, O, K> {
     where
         F: Fn(&Res) -> Option<Verdict>,
     {
-        self.with(|policy, copy| (ByAnswer(policy, judge), copy))
+        self.ruled(|rules| rules.policed(|policy| ByAnswer(policy, judge)))
     }
 
-    fn with<P2, C2>(self, change: impl FnOnce(P, C) -> (P2, C2)) -> RetryLayer<P2, C2, J, O, K> {
-        let Self { policy, copy, judge, retry } = self;
-        let (policy, copy) = change(policy, copy);
-        RetryLayer { policy, copy, judge, retry }
+    fn ruled<P2, C2>(
+        self,
+        change: impl FnOnce(Rules<P, C, J>) -> Rules<P2, C2, J>,
+    ) -> RetryLayer<P2, C2, J, O, K> {
+        RetryLayer { rules: change(self.rules), retry: self.retry }
     }
 }
 
@@ -188,51 +187,28 @@ where
     type Service = RetryService<S, P, C, J, O, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RetryService { inner, layer: Arc::new(self.clone()) }
+        RepeatService::new(inner, self)
     }
 }
 
 impl<P: fmt::Debug, C, J, O, K> fmt::Debug for RetryLayer<P, C, J, O, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryLayer")
-            .field("policy", &self.policy)
+            .field("policy", &self.rules.policy)
             .field("retry", &self.retry)
             .finish_non_exhaustive()
     }
 }
 
 /// A service whose requests are sent again when they fail. Made by [`RetryLayer`].
-pub struct RetryService<
+pub type RetryService<
     S,
     P = AnyRequest,
     C = ByClone,
     J = Refusals,
     O = Unobserved,
     K = DefaultClock,
-> {
-    inner: S,
-    layer: Arc<RetryLayer<P, C, J, O, K>>,
-}
-
-impl<S, P, C, J, O, K> RetryService<S, P, C, J, O, K> {
-    /// The service within.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-}
-
-impl<S: Clone, P, C, J, O, K> Clone for RetryService<S, P, C, J, O, K> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), layer: self.layer.clone() }
-    }
-}
-
-impl<S: fmt::Debug, P: fmt::Debug, C, J, O, K> fmt::Debug for RetryService<S, P, C, J, O, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, layer } = self;
-        f.debug_struct("RetryService").field("inner", inner).field("layer", layer).finish()
-    }
-}
+> = RepeatService<S, RetryLayer<P, C, J, O, K>>;
 
 impl<Req, S, P, C, J, O, K> Service<Req> for RetryService<S, P, C, J, O, K>
 where
@@ -253,13 +229,13 @@ where
     }
 
     fn call(&mut self, mut request: Req) -> Self::Future {
-        let layer = &self.layer;
-        let copy = layer.copy.copy(&request);
-        let may_run_twice = layer.policy.may_run_twice(&request);
+        let Rules { policy, copy, .. } = &self.layer.rules;
+        let copy = copy.copy(&request);
+        let may_run_twice = policy.may_run_twice(&request);
         let sent = Sent { may_run_twice, copied: copy.is_some() };
-        layer.policy.number(&mut request, 1);
+        policy.number(&mut request, 1);
         // A copy is called when it was made ready itself: not this one.
         let again = copy.map(|request| Again { service: self.inner.clone(), request });
-        RetryFuture::new(self.inner.call(request), sent, again, layer.clone())
+        RetryFuture::new(self.inner.call(request), sent, again, self.layer.clone())
     }
 }

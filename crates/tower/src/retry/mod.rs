@@ -7,6 +7,7 @@ mod hedge;
 mod http;
 mod layer;
 mod repeat;
+mod rules;
 mod weigh;
 
 pub use self::{
@@ -16,4 +17,5 @@ pub use self::{
     http::HttpRequests,
     layer::{RetryLayer, RetryService},
     repeat::{AnyRequest, ByAnswer, Repeat},
+    rules::RepeatService,
 };
