@@ -172,6 +172,8 @@ impl<K: Clock> CircuitBreaker<K> {
 
     /// Refuses every call from now on, until [`reset`](Self::reset) or
     /// [`force_closed`](Self::force_closed). No time closes it and no result.
+    ///
+    /// Does nothing, and tells no observer, where it is forced open already.
     pub fn force_open(&self) {
         self.force(|word| word.forced(Phase::ForcedOpen));
     }
@@ -179,12 +181,17 @@ impl<K: Clock> CircuitBreaker<K> {
     /// Lets every call pass from now on, whatever their results, until
     /// [`reset`](Self::reset) or [`force_open`](Self::force_open). Results are
     /// still counted, so that [`counts`](Self::counts) shows what goes on.
+    ///
+    /// Does nothing, and tells no observer, where it is forced closed already: what
+    /// was counted stays.
     pub fn force_closed(&self) {
         self.force(|word| word.forced(Phase::ForcedClosed));
     }
 
     /// Closes it and forgets what was counted, from whatever state; results of
-    /// calls under way do not count.
+    /// calls under way do not count. The next opening is as long as the first.
+    ///
+    /// Observers are told, also where it was closed: it begins anew.
     pub fn reset(&self) {
         self.force(Word::closed);
     }

@@ -202,7 +202,8 @@ impl<K: Clock> Builder<K> {
         self.set(|settings| settings.ramp = Some((percents.to_vec(), step)))
     }
 
-    /// Tells `observer` of each change of state. May be called several times.
+    /// Tells `observer` of each change of state, and of each reset. May be called
+    /// several times.
     ///
     /// It is called after the change is complete, by the thread that brought it
     /// about, under no lock: it may ask the breaker, and change it. When changes

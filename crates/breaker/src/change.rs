@@ -85,7 +85,7 @@ pub struct StateChange {
     /// Where it stood.
     pub from: State,
     /// Where it stands. Half open after half open: the probes were given up for
-    /// lost, and others go.
+    /// lost, and others go. Closed after closed: it was reset.
     pub to: State,
     /// Grows by one with each change (the end of a recovery excepted), so that
     /// observers called at the same time can tell which came last.

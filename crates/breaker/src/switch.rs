@@ -250,7 +250,7 @@ impl Rules {
         }
     }
 
-    /// Any -> the phase that somebody wants.
+    /// Any -> the phase that somebody wants, if `next` is another word.
     pub(crate) fn force(
         &self,
         state: &BreakerState,
@@ -262,7 +262,10 @@ impl Rules {
             let word = state.load();
             if self.recovered(state, word, now) {
                 self.settle(state, word, now, &tell);
-            } else if turn(state, word, next(word), self.counts(state, word, now), &tell) {
+                continue;
+            }
+            let (next, counts) = (next(word), self.counts(state, word, now));
+            if next == word || turn(state, word, next, counts, &tell) {
                 return;
             }
         }

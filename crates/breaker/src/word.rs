@@ -119,9 +119,10 @@ impl Word {
         self.turn(Phase::Ramp, self.trips(), 0)
     }
 
+    /// By hand, where it is not so already.
     #[must_use]
     pub(crate) fn forced(self, phase: Phase) -> Self {
-        self.turn(phase, 0, 0)
+        if self.phase() == phase { self } else { self.turn(phase, 0, 0) }
     }
 
     /// Probes that hold a place: under way, or ended with a verdict.

@@ -83,8 +83,10 @@ impl Model {
 
     fn force(&mut self, now: u64, phase: Phase) {
         self.settle(now);
-        self.trips = 0;
-        self.turn(phase);
+        if phase == Phase::Closed || phase != self.phase {
+            self.trips = 0;
+            self.turn(phase);
+        }
     }
 
     fn open_for(&self) -> u64 {

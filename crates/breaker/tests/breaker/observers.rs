@@ -150,3 +150,31 @@ fn that_a_recovery_has_ended_is_told_before_what_follows_it() {
     let told = told_after_a_ramp(CircuitBreaker::reset);
     assert_eq!(told, (vec![ended, (Closed, Closed)], 1));
 }
+
+#[test]
+fn forcing_what_is_forced_already_tells_nobody_and_forgets_nothing() {
+    let (heard, observer) = heard();
+    let breaker = builder().0.on_change(observer).build().unwrap();
+    breaker.force_closed();
+    call(&breaker, Outcome::Failure);
+    let under_way = admit(&breaker);
+    breaker.force_closed();
+    under_way.finish(Outcome::Failure);
+    assert_eq!(breaker.counts().failures, 2);
+    breaker.force_open();
+    breaker.force_open();
+    let told = [(State::Closed, State::ForcedClosed), (State::ForcedClosed, State::ForcedOpen)];
+    assert_eq!(changes(&heard), told);
+}
+
+#[test]
+fn a_reset_is_told_with_what_it_forgets_even_if_it_was_closed() {
+    let (heard, observer) = heard();
+    let breaker = builder().0.on_change(observer).build().unwrap();
+    call(&breaker, Outcome::Failure);
+    breaker.reset();
+    breaker.reset();
+    assert_eq!(changes(&heard), [(State::Closed, State::Closed); 2]);
+    let forgotten = heard.lock().unwrap().iter().map(|change| change.counts.failures).collect();
+    assert_eq!((breaker.counts().failures, forgotten), (0, vec![1, 0]));
+}
