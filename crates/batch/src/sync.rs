@@ -1,16 +1,5 @@
-//! The one file in this crate that knows loom exists.
-//!
-//! Everything else imports `crate::sync`, so a model runs the code that ships.
-//! Not gated on `test`, so that the models of a dependent crate reach through.
+//! What this crate's threads share: std's atomics and locks, or loom's in models.
 
-#[cfg(plimsoll_loom)]
-use loom::sync as imp;
-#[cfg(not(plimsoll_loom))]
-use std::sync as imp;
-
-pub(crate) use imp::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
-};
+pub(crate) use plimsoll_core::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering};
 // Not in any model: they start the task or the thread.
 pub(crate) use std::sync::{Mutex as StartMutex, OnceLock, mpsc};

@@ -12,16 +12,14 @@ mod models;
 mod per_key;
 mod permit;
 mod rejected;
-mod sync;
+#[doc(hidden)]
+pub mod sync;
 #[cfg(any(feature = "testing", all(test, plimsoll_loom)))]
 pub mod testing;
 mod vocabulary;
 
 #[cfg(feature = "tokio")]
 pub use crate::clock::TokioClock;
-#[cfg(plimsoll_loom)]
-#[doc(hidden)]
-pub use crate::sync::modelled;
 pub use crate::{
     clock::{Clock, DefaultClock, ManualClock, Tick},
     combine::{AnyGate, By, ByRef, Named, Weighted},

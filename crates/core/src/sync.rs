@@ -1,19 +1,49 @@
-//! The one file in this crate that knows loom exists.
+//! The file that knows loom exists: each crate's `src/sync.rs` takes from here
+//! what its threads share, so that a model runs the code that ships.
 //!
-//! Everything else imports `crate::sync`, so a model runs the code that ships.
-//! The cfg carries our name: a bare `--cfg loom` would also switch every
-//! dependency that listens for it. Not gated on `test`, so that the models of
-//! a dependent crate reach through.
-
-#[cfg(all(any(feature = "testing", test), plimsoll_loom))]
-pub(crate) use loom::sync::Mutex;
-#[cfg(all(feature = "testing", not(plimsoll_loom)))]
-pub(crate) use std::sync::Mutex;
+//! Hidden, for the crates of this workspace alone. The cfg carries our name: a bare
+//! `--cfg loom` would also switch every dependency that listens for it. Not gated on
+//! `test`, so that the models of a dependent crate reach through.
 
 #[cfg(plimsoll_loom)]
-pub(crate) use self::modelled::{AtomicU64, Ordering};
+use loom::sync as imp;
 #[cfg(not(plimsoll_loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync as imp;
+
+pub use imp::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicU8, AtomicUsize, Ordering},
+};
+
+#[cfg(plimsoll_loom)]
+pub use self::modelled::AtomicU64;
+#[cfg(not(plimsoll_loom))]
+pub use std::sync::atomic::AtomicU64;
+
+/// A number for the calling thread: the first one that asks gets 0, the next 1.
+#[cfg(not(plimsoll_loom))]
+#[inline]
+#[must_use]
+pub fn thread_number() -> usize {
+    use std::cell::Cell;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == usize::MAX {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
+}
+
+/// Models have one stripe.
+#[cfg(plimsoll_loom)]
+#[must_use]
+pub fn thread_number() -> usize {
+    0
+}
 
 /// What models of this crate and of others share.
 ///
@@ -26,8 +56,8 @@ pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(plimsoll_loom)]
 #[expect(missing_docs, reason = "as in std")]
 pub mod modelled {
+    use super::Ordering;
     use loom::sync::atomic::AtomicU64 as Inner;
-    pub use loom::sync::atomic::Ordering;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
     static BY_CHANGE: AtomicBool = AtomicBool::new(false);

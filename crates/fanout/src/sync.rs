@@ -1,14 +1,6 @@
-//! The one file in this crate that knows loom exists.
-//!
-//! Everything else imports `crate::sync`, so a model runs the code that ships.
-//! Not gated on `test`, so that the models of a dependent crate reach through.
+//! What this crate's threads share: std's atomics and locks, or loom's in models.
 
-#[cfg(plimsoll_loom)]
-use loom::sync as imp;
-#[cfg(not(plimsoll_loom))]
-use std::sync as imp;
-
-pub(crate) use imp::{Mutex, MutexGuard};
+pub(crate) use plimsoll_core::sync::{Mutex, MutexGuard};
 /// For hints alone, on which no decision rests: std's in models too, where each
 /// store of loom's would be one more step to search.
 pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,12 +1,5 @@
-//! The one file in this crate that knows loom exists.
-//!
-//! Everything else imports `crate::sync`, so a model runs the code that ships.
-//! Not gated on `test`, so that the models of a dependent crate reach through.
-
-#[cfg(not(plimsoll_loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+//! What this crate's threads share: std's atomics and locks, or loom's in models.
 
 #[cfg(all(test, plimsoll_loom))]
-pub(crate) use plimsoll_core::modelled::search;
-#[cfg(plimsoll_loom)]
-pub(crate) use plimsoll_core::modelled::{AtomicU64, Ordering};
+pub(crate) use plimsoll_core::sync::modelled::search;
+pub(crate) use plimsoll_core::sync::{AtomicU64, Ordering};
