@@ -79,10 +79,11 @@ impl<K: Clock> Builder<K> {
     }
 
     /// Ratios say nothing before the window holds this many calls, 1 to
-    /// 10,000,000. By default 10. Probes, failures in a row and rules of your own
-    /// do not ask for it.
+    /// 10,000,000, and not more than [`window_calls`](Self::window_calls). By default
+    /// 10, or all that a window of fewer calls holds. Probes, failures in a row and
+    /// rules of your own do not ask for it.
     pub fn min_requests(self, calls: u32) -> Self {
-        self.set(|settings| settings.min_requests = calls)
+        self.set(|settings| settings.min_requests = Some(calls))
     }
 
     /// Results count for this long, and leave the window a fifteenth at a time:
@@ -127,9 +128,10 @@ impl<K: Clock> Builder<K> {
         self.set(|settings| settings.trip_when = Some(Arc::new(rule)))
     }
 
-    /// Refuses for so long, then lets probes through. By default 5 s.
+    /// Refuses for so long, then lets probes through. By default 5 s, or the cap of a
+    /// [`backoff`](Self::backoff) that is less.
     pub fn open_for(self, time: Duration) -> Self {
-        self.set(|settings| settings.open_for = time)
+        self.set(|settings| settings.open_for = Some(time))
     }
 
     /// Opened again before it was closed for good, it stays open `factor` times
@@ -152,11 +154,12 @@ impl<K: Clock> Builder<K> {
         self.set(|settings| settings.seed = Some(seed))
     }
 
-    /// While half open, this many calls are let through, 1 to 127. By default 3.
+    /// While half open, this many calls are let through, 1 to 127. By default 3, or
+    /// as many as [`probe_successes`](Self::probe_successes) wants if that is more.
     /// It bounds those at one time and those of the whole phase; one that ends
     /// without a verdict gives its place back.
     pub fn probes(self, probes: u32) -> Self {
-        self.set(|settings| settings.probes = probes)
+        self.set(|settings| settings.probes = Some(probes))
     }
 
     /// This many successful probes close it, and it opens again as soon as they
@@ -225,10 +228,9 @@ impl<K: Clock> Builder<K> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the first setting that is out of its bounds: times
-    /// are from 1 ns to 292 years, the others say theirs. Fewer
-    /// [`window_calls`](Self::window_calls) than
-    /// [`min_requests`](Self::min_requests) are an error.
+    /// [`ConfigError`] names the first setting that is out of its bounds, or that
+    /// contradicts another: times are from 1 ns to 292 years, the others say theirs.
+    /// What is left out never contradicts what is set.
     pub fn build(self) -> Result<CircuitBreaker<K>, ConfigError> {
         Ok(CircuitBreaker::with(self.settings.rules()?, self.observers, self.clock))
     }

@@ -21,15 +21,15 @@ const TIME: &str = "1 ns to 292 years";
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) failure_ratio: Option<f64>,
-    pub(crate) min_requests: u32,
+    pub(crate) min_requests: Option<u32>,
     pub(crate) window: Length,
     pub(crate) consecutive: Option<u32>,
     pub(crate) slow: Option<(Duration, f64)>,
     pub(crate) trip_when: Option<OwnRule>,
-    pub(crate) open_for: Duration,
+    pub(crate) open_for: Option<Duration>,
     pub(crate) backoff: Option<(f64, Duration)>,
     pub(crate) jitter: f64,
-    pub(crate) probes: u32,
+    pub(crate) probes: Option<u32>,
     pub(crate) probe_successes: Option<u32>,
     pub(crate) close_when: Option<OwnRule>,
     pub(crate) probe_limit: Duration,
@@ -44,19 +44,19 @@ pub(crate) enum Length {
 }
 
 impl Settings {
-    /// Half the calls of a second failed, and they were ten at least: open for
-    /// five seconds, closed by three probes.
+    /// Nothing said but the window. What is not said is one of the constants below,
+    /// or follows what is: a default never makes a setting fail.
     pub(crate) const PRESET: Self = Self {
         failure_ratio: None,
-        min_requests: 10,
+        min_requests: None,
         window: Length::Time(Duration::from_secs(1)),
         consecutive: None,
         slow: None,
         trip_when: None,
-        open_for: Duration::from_secs(5),
+        open_for: None,
         backoff: None,
         jitter: 0.0,
-        probes: 3,
+        probes: None,
         probe_successes: None,
         close_when: None,
         probe_limit: Duration::from_secs(60),
@@ -66,36 +66,27 @@ impl Settings {
 
     /// What counts as failing where no rule was named.
     const FAILURE_RATIO: f64 = 0.5;
+    const MIN_REQUESTS: u64 = 10;
+    const OPEN_FOR: Duration = Duration::from_secs(5);
+    const PROBES: u32 = 3;
 
     pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
         let named =
             self.failure_ratio.is_some() || self.consecutive.is_some() || self.trip_when.is_some();
         let failure_ratio = if named { self.failure_ratio } else { Some(Self::FAILURE_RATIO) };
-        let probe_successes = self.probe_successes.unwrap_or(self.probes);
-        let most_probes = u64::from(MOST_PROBES);
-        within("probes", self.probes, most_probes, "1 to 127")?;
-        within(
-            "probe_successes",
-            probe_successes,
-            self.probes.into(),
-            "1 to the number of probes",
-        )?;
-        if let (Some(successes), Some(_)) = (self.probe_successes, &self.close_when) {
-            let allowed = "left out where close_when is set";
-            return Err(ConfigError::new("probe_successes", successes, allowed));
-        }
+        let (probes, probe_successes) = self.probes()?;
         Ok(Rules {
             layout: Layout { window: self.window()?, slow: self.slow.is_some() },
             failure_ratio: failure_ratio.map(|it| ratio("failure_ratio", it)).transpose()?,
             slow: self.slow()?,
-            min_requests: within("min_requests", self.min_requests, MOST_CALLS, CALLS)?,
+            min_requests: self.min_requests()?,
             consecutive: match self.consecutive {
                 Some(n) => Some(within("consecutive_failures", n, u32::MAX.into(), "at least 1")?),
                 None => None,
             },
             trip_when: self.trip_when.clone(),
             openings: self.openings()?,
-            probes: self.probes,
+            probes,
             probe_successes,
             close_when: self.close_when.clone(),
             probe_limit: nanos("probe_limit", self.probe_limit)?,
@@ -112,13 +103,47 @@ impl Settings {
             }
             Length::Calls(calls) => {
                 let calls = within("window_calls", calls, MOST_CALLS, CALLS)?;
-                if u64::from(self.min_requests) > calls {
-                    let allowed = "at most window_calls";
-                    return Err(ConfigError::new("min_requests", self.min_requests, allowed));
-                }
                 Ok(Window::Calls { span: Span::of(calls) })
             }
         }
+    }
+
+    /// A window must be able to hold as many.
+    fn min_requests(&self) -> Result<u64, ConfigError> {
+        let held = match self.window {
+            Length::Time(_) => MOST_CALLS,
+            Length::Calls(calls) => calls.into(),
+        };
+        let Some(least) = self.min_requests else { return Ok(Self::MIN_REQUESTS.min(held)) };
+        let least = within("min_requests", least, MOST_CALLS, CALLS)?;
+        if least > held {
+            let value = format_args!("{least} where window_calls is {held}");
+            return Err(ConfigError::new("min_requests", value, "at most window_calls"));
+        }
+        Ok(least)
+    }
+
+    /// How many probes there are, and how many of them must succeed.
+    fn probes(&self) -> Result<(u32, u32), ConfigError> {
+        let bounded = |field, n| within(field, n, MOST_PROBES.into(), "1 to 127");
+        let (probes, successes) = match (self.probes, self.probe_successes) {
+            (None, None) => (Self::PROBES, Self::PROBES),
+            (None, Some(successes)) => (successes.max(Self::PROBES), successes),
+            (Some(probes), successes) => (probes, successes.unwrap_or(probes)),
+        };
+        if self.probe_successes.is_some() {
+            bounded("probe_successes", successes)?;
+            if self.close_when.is_some() {
+                let allowed = "left out where close_when is set";
+                return Err(ConfigError::new("probe_successes", successes, allowed));
+            }
+        }
+        bounded("probes", probes)?;
+        if successes > probes {
+            let value = format_args!("{successes} where probes is {probes}");
+            return Err(ConfigError::new("probe_successes", value, "at most probes"));
+        }
+        Ok((probes, successes))
     }
 
     fn slow(&self) -> Result<Option<Slow>, ConfigError> {
@@ -128,25 +153,26 @@ impl Settings {
     }
 
     fn openings(&self) -> Result<Openings, ConfigError> {
-        let first = nanos("open_for", self.open_for)?;
         if !(0.0..1.0).contains(&self.jitter) {
             return Err(ConfigError::new("jitter", self.jitter, "at least 0 and less than 1"));
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2^32")]
         let jitter = (self.jitter * f64::from(u32::MAX)) as u64;
-        let mut lengths = vec![first];
-        if let Some((factor, cap)) = self.backoff {
-            if !(factor >= 1.0 && factor.is_finite()) {
-                return Err(ConfigError::new("backoff factor", factor, "a number from 1"));
-            }
-            let cap = nanos("backoff cap", cap)?;
-            if cap < first {
-                let value = format_args!("{:?}", Duration::from_nanos(cap));
-                return Err(ConfigError::new("backoff cap", value, "at least open_for"));
-            }
-            lengths.extend(grown(first, factor, cap));
+        let Some((factor, longest)) = self.backoff else {
+            let first = nanos("open_for", self.open_for.unwrap_or(Self::OPEN_FOR))?;
+            return Ok(Openings { nanos: [first].into(), jitter });
+        };
+        if !(factor >= 1.0 && factor.is_finite()) {
+            return Err(ConfigError::new("backoff factor", factor, "a number from 1"));
         }
-        Ok(Openings { nanos: lengths.into(), jitter })
+        let cap = nanos("backoff cap", longest)?;
+        let open_for = self.open_for.unwrap_or(Self::OPEN_FOR.min(longest));
+        let first = nanos("open_for", open_for)?;
+        if first > cap {
+            let value = format_args!("{longest:?} where open_for is {open_for:?}");
+            return Err(ConfigError::new("backoff cap", value, "at least open_for"));
+        }
+        Ok(Openings { nanos: lengths(first, factor, cap), jitter })
     }
 
     fn ramp(&self) -> Result<Option<Ramp>, ConfigError> {
@@ -162,22 +188,22 @@ impl Settings {
     }
 }
 
-/// The openings after the first: each `factor` times as long, up to `cap`.
+/// The openings: each `factor` times as long as the one before, up to `cap`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     reason = "a product of positive numbers, at most the cap, in nanoseconds of years"
 )]
-fn grown(first: u64, factor: f64, cap: u64) -> Vec<u64> {
-    let mut lengths = Vec::new();
+fn lengths(first: u64, factor: f64, cap: u64) -> Box<[u64]> {
+    let mut lengths = vec![first];
     let mut length = first as f64;
     // As many as a word can count trips.
-    while lengths.len() < 62 && lengths.last() != Some(&cap) && factor > 1.0 {
+    while lengths.len() < 63 && lengths.last() != Some(&cap) && factor > 1.0 {
         length *= factor;
         lengths.push(if length >= cap as f64 { cap } else { length as u64 });
     }
-    lengths
+    lengths.into()
 }
 
 /// A chance as long as the state's word has room for.

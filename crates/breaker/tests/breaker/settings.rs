@@ -94,9 +94,9 @@ fn numbers_out_of_bounds_are_errors() {
         let error = error_of(|builder| builder.probes(n));
         assert_eq!(error, format!("probes must be 1 to 127, but is {n}"));
     }
-    for n in [0, 4] {
+    for n in [0, 128] {
         let error = error_of(|builder| builder.probe_successes(n));
-        assert_eq!(error, format!("probe_successes must be 1 to the number of probes, but is {n}"));
+        assert_eq!(error, format!("probe_successes must be 1 to 127, but is {n}"));
     }
     let error = error_of(|builder| builder.consecutive_failures(0));
     assert_eq!(error, "consecutive_failures must be at least 1, but is 0");
@@ -108,9 +108,14 @@ fn settings_that_contradict_each_other_are_errors() {
     let expected = "probe_successes must be left out where close_when is set, but is 2";
     assert_eq!(error, expected);
     let error = error_of(|builder| builder.window_calls(9).min_requests(10));
-    assert_eq!(error, "min_requests must be at most window_calls, but is 10");
+    let expected = "min_requests must be at most window_calls, but is 10 where window_calls is 9";
+    assert_eq!(error, expected);
+    let error = error_of(|builder| builder.probes(3).probe_successes(4));
+    assert_eq!(error, "probe_successes must be at most probes, but is 4 where probes is 3");
     let error = error_of(|builder| builder.open_for(SECOND).backoff(2.0, SECOND - NANO));
-    assert_eq!(error, "backoff cap must be at least open_for, but is 999.999999ms");
+    let expected =
+        "backoff cap must be at least open_for, but is 999.999999ms where open_for is 1s";
+    assert_eq!(error, expected);
     for factor in [0.99, -1.0, f64::NAN, f64::INFINITY] {
         let error = error_of(|builder| builder.backoff(factor, SECOND * 60));
         assert_eq!(error, format!("backoff factor must be a number from 1, but is {factor}"));
@@ -119,6 +124,41 @@ fn settings_that_contradict_each_other_are_errors() {
         let error = error_of(|builder| builder.ramp(percents, SECOND));
         let expected = format!("ramp must be rising percentages from 1 to 99, but is {percents:?}");
         assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn a_window_of_fewer_calls_than_ratios_want_by_default_wants_all_of_them() {
+    for window in [1, 5, 9, 10, 11] {
+        let breaker = crate::builder().0.window_calls(window).failure_ratio(0.1).build().unwrap();
+        calls(&breaker, window.min(10) - 1, Outcome::Failure);
+        assert_eq!(breaker.state(), State::Closed, "a window of {window}");
+        call(&breaker, Outcome::Failure);
+        assert_eq!(breaker.state(), State::Open, "a window of {window}");
+    }
+    let breaker = crate::builder().0.consecutive_failures(3).window_calls(5).build().unwrap();
+    calls(&breaker, 3, Outcome::Failure);
+    assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn as_many_probes_go_as_must_succeed_where_no_number_is_set() {
+    for (successes, probes) in [(1, 3), (3, 3), (4, 4), (127, 127)] {
+        let (builder, clock) = crate::builder();
+        let breaker = builder.consecutive_failures(1).probe_successes(successes).build().unwrap();
+        call(&breaker, Outcome::Failure);
+        clock.advance(crate::OPEN);
+        assert_eq!(passing(&breaker, 200).len(), probes);
+    }
+}
+
+#[test]
+fn openings_are_no_longer_than_their_cap_where_no_time_is_set() {
+    for (cap, first) in [(SECOND, SECOND), (SECOND * 60, crate::OPEN)] {
+        let (builder, _clock) = crate::builder();
+        let breaker = builder.consecutive_failures(1).backoff(2.0, cap).build().unwrap();
+        call(&breaker, Outcome::Failure);
+        assert_eq!(breaker.retry_after(), Some(first));
     }
 }
 
