@@ -25,6 +25,14 @@ const STRIPES: usize = if cfg!(plimsoll_loom) { 1 } else { 4 };
 /// `try_admit`. Share it by an `Arc` or a reference. For one breaker per
 /// endpoint use `keyed` and `keyed_ref` of the crate plimsoll-keyed.
 ///
+/// It decides at once and nobody waits in it. A call whose future is dropped, or
+/// whose permit is, tells nothing: it does not count, and a probe's place is free
+/// again. One that panics has failed.
+///
+/// Source: M. T. Nygard, "Release It!", Pragmatic Bookshelf 2007, for the three
+/// states. What is different here, and why, is said at the
+/// [beginning of the crate](crate).
+///
 /// # Example
 ///
 /// ```
@@ -74,18 +82,34 @@ pub struct CircuitBreaker<K = DefaultClock> {
 const _: () = assert!(std::mem::offset_of!(CircuitBreaker, state.tally.head) == 64);
 
 impl CircuitBreaker {
-    /// The settings, to begin with those of [`default`](Self::default).
+    /// The settings, to begin with those of [`default`](Self::default). Nothing is
+    /// checked before [`build`](Builder::build).
     pub fn builder() -> Builder {
         Builder::new()
     }
 
     /// Opens after `failures` in a row for `open_for`, and has the defaults of
-    /// the [`Builder`] for the rest.
+    /// the [`Builder`] for the rest: three probes must succeed to close it.
     ///
     /// # Panics
     ///
-    /// When `failures` is 0 or `open_for` is zero.
+    /// When `failures` is 0, or `open_for` is zero or more than 292 years.
     /// [`try_after_failures`](Self::try_after_failures) returns the error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_breaker::{CircuitBreaker, State};
+    /// use plimsoll_core::{GateExt, Outcome};
+    /// use std::time::Duration;
+    ///
+    /// let breaker = CircuitBreaker::after_failures(2, Duration::from_secs(30));
+    /// for _ in 0..2 {
+    ///     breaker.try_admit()?.finish(Outcome::Failure);
+    /// }
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), plimsoll_core::Rejected>(())
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn after_failures(failures: u32, open_for: Duration) -> Self {
@@ -106,12 +130,31 @@ impl CircuitBreaker {
     }
 
     /// Opens for `open_for` when `ratio` of the calls in `window` failed, and has
-    /// the defaults of the [`Builder`] for the rest: ten calls at least.
+    /// the defaults of the [`Builder`] for the rest: ten calls at least, and three
+    /// probes must succeed to close it.
     ///
     /// # Panics
     ///
-    /// When `ratio` is not more than 0 and at most 1, or a time is zero.
-    /// [`try_at_ratio`](Self::try_at_ratio) returns the error.
+    /// When `ratio` is not more than 0 and at most 1, or a time is zero or more than
+    /// 292 years. [`try_at_ratio`](Self::try_at_ratio) returns the error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_breaker::{CircuitBreaker, State};
+    /// use plimsoll_core::{GateExt, Outcome};
+    /// use std::time::Duration;
+    ///
+    /// let (window, open_for) = (Duration::from_secs(10), Duration::from_secs(5));
+    /// let breaker = CircuitBreaker::at_ratio(0.2, window, open_for);
+    /// for call in 1..=10 {
+    ///     let outcome = if call > 8 { Outcome::Failure } else { Outcome::Success };
+    ///     assert_eq!(breaker.state(), State::Closed);
+    ///     breaker.try_admit()?.finish(outcome);
+    /// }
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), plimsoll_core::Rejected>(())
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn at_ratio(ratio: f64, window: Duration, open_for: Duration) -> Self {
@@ -150,21 +193,25 @@ impl<K: Clock> CircuitBreaker<K> {
         Self { _before: 0, state, rules, clock, observers: observers.into() }
     }
 
-    /// Where it stands now: half open as soon as a probe may go, whether or not
-    /// anybody has asked.
+    /// Where it stands now: half open as soon as a probe may go, and closed as soon
+    /// as a recovery has run its time, whether or not anybody has asked.
     #[must_use]
     pub fn state(&self) -> State {
         self.rules.state_at(&self.state, self.clock.now())
     }
 
     /// What was counted since the state last changed, in the window that ends
-    /// now. While half open, what the probes have told.
+    /// now. While half open, what the probes have told; from the end of a recovery
+    /// on, what was counted in it too. Nothing while it is open.
+    ///
+    /// Costs a look at each part of the window, some 130 words at most.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.rules.counts_at(&self.state, self.clock.now())
     }
 
-    /// How long until a probe may go, while the breaker is open.
+    /// How long until a probe may go, to the nanosecond, while the breaker is open;
+    /// `None` where it lets calls through, and where it is not known when it will.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.rules.retry_after(&self.state, self.clock.now()).map(Duration::from_nanos)
@@ -174,6 +221,19 @@ impl<K: Clock> CircuitBreaker<K> {
     /// [`force_closed`](Self::force_closed). No time closes it and no result.
     ///
     /// Does nothing, and tells no observer, where it is forced open already.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_breaker::{CircuitBreaker, State};
+    /// use plimsoll_core::GateExt;
+    ///
+    /// let breaker = CircuitBreaker::default();
+    /// breaker.force_open(); // it is to be left alone while it is maintained
+    /// assert!(breaker.try_admit().is_err());
+    /// breaker.reset();
+    /// assert!(breaker.try_admit().is_ok());
+    /// ```
     pub fn force_open(&self) {
         self.force(|word| word.forced(Phase::ForcedOpen));
     }

@@ -13,7 +13,9 @@ pub(crate) type Observer = Arc<dyn Fn(&StateChange) + Send + Sync>;
 
 /// The settings of a [`CircuitBreaker`].
 ///
-/// Nothing is checked before [`build`](Self::build), which says what is wrong.
+/// Nothing is checked before [`build`](Self::build), which says what is wrong. The
+/// order of calls does not matter, and of two for one setting the last one counts.
+/// All times are from 1 ns to 292 years.
 ///
 /// The rules that open it ([`failure_ratio`](Self::failure_ratio),
 /// [`consecutive_failures`](Self::consecutive_failures),
@@ -87,7 +89,9 @@ impl<K: Clock> Builder<K> {
     }
 
     /// Results count for this long, and leave the window a fifteenth at a time:
-    /// the last is gone after 16/15 of it. By default 1 s.
+    /// the last is gone after 16/15 of it. A fifteenth is rounded up to whole
+    /// nanoseconds, two at least. By default 1 s. Replaces
+    /// [`window_calls`](Self::window_calls).
     pub fn window(self, window: Duration) -> Self {
         self.set(|settings| settings.window = Length::Time(window))
     }
@@ -102,8 +106,8 @@ impl<K: Clock> Builder<K> {
         self.set(|settings| settings.window = Length::Calls(calls))
     }
 
-    /// Opens after this many failures without a success between them, from 1.
-    /// By default they do not matter.
+    /// Opens after this many failures without a success between them, from 1,
+    /// however far apart they are. By default they do not matter.
     pub fn consecutive_failures(self, failures: u32) -> Self {
         self.set(|settings| settings.consecutive = Some(failures))
     }
@@ -135,8 +139,8 @@ impl<K: Clock> Builder<K> {
     }
 
     /// Opened again before it was closed for good, it stays open `factor` times
-    /// as long as before, `cap` at most. `factor` is 1 or more, `cap` not below
-    /// [`open_for`](Self::open_for). By default each opening is as long.
+    /// as long as before, `cap` at most. `factor` is finite and 1 or more, `cap` not
+    /// below [`open_for`](Self::open_for). By default each opening is as long.
     pub fn backoff(self, factor: f64, cap: Duration) -> Self {
         self.set(|settings| settings.backoff = Some((factor, cap)))
     }
@@ -199,8 +203,38 @@ impl<K: Clock> Builder<K> {
     }
 
     /// After the probes have succeeded, lets only these percentages of the calls
-    /// through, rising, from 1 to 99, each for `step`, before all may pass. The
-    /// rules apply meanwhile. By default all may pass at once.
+    /// through, one at least, rising, from 1 to 99, each for `step`, before all may
+    /// pass. The rules apply meanwhile. By default all may pass at once.
+    ///
+    /// The calls that pass are spread evenly over those that come, the first is one
+    /// of them, and no chance is in it. Source: J. E. Bresenham, "Algorithm for
+    /// computer control of a digital plotter", IBM Systems Journal 4(1), 1965.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_breaker::{CircuitBreaker, State};
+    /// use plimsoll_core::{GateExt, ManualClock, Outcome};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let breaker = CircuitBreaker::builder()
+    ///     .consecutive_failures(1)
+    ///     .probes(1)
+    ///     .ramp(&[10, 50], Duration::from_secs(2))
+    ///     .clock(clock.clone())
+    ///     .build()?;
+    /// breaker.try_admit()?.finish(Outcome::Failure);
+    /// clock.advance(Duration::from_secs(5));
+    /// breaker.try_admit()?.finish(Outcome::Success);
+    ///
+    /// let passing = || (0..100).filter(|_| breaker.try_admit().is_ok()).count();
+    /// for share in [10, 50, 100] {
+    ///     assert_eq!(passing(), share);
+    ///     clock.advance(Duration::from_secs(2));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ramp(self, percents: &[u8], step: Duration) -> Self {
         self.set(|settings| settings.ramp = Some((percents.to_vec(), step)))
     }
@@ -219,7 +253,8 @@ impl<K: Clock> Builder<K> {
         self
     }
 
-    /// Reads the time from `clock`. By default from a [`DefaultClock`].
+    /// Reads the time from `clock`, at any place among the settings. By default from a
+    /// [`DefaultClock`].
     pub fn clock<L: Clock>(self, clock: L) -> Builder<L> {
         Builder { settings: self.settings, observers: self.observers, clock }
     }
@@ -229,8 +264,7 @@ impl<K: Clock> Builder<K> {
     /// # Errors
     ///
     /// [`ConfigError`] names the first setting that is out of its bounds, or that
-    /// contradicts another: times are from 1 ns to 292 years, the others say theirs.
-    /// What is left out never contradicts what is set.
+    /// contradicts another. What is left out never contradicts what is set.
     pub fn build(self) -> Result<CircuitBreaker<K>, ConfigError> {
         Ok(CircuitBreaker::with(self.settings.rules()?, self.observers, self.clock))
     }

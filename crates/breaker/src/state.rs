@@ -62,6 +62,10 @@ impl BreakerState {
     }
 }
 
+/// As the documentation says.
+#[cfg(all(target_pointer_width = "64", not(plimsoll_loom)))]
+const _: () = assert!(std::mem::size_of::<BreakerState>() == 192);
+
 impl fmt::Debug for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerState").field("phase", &self.load().phase()).finish_non_exhaustive()
