@@ -277,27 +277,32 @@ impl fmt::Debug for RetryBudget {
     }
 }
 
-/// A withdrawal that is given back unless the retry is made.
-pub(crate) struct Reserved<'a> {
-    budget: &'a RetryBudget,
-    withdrawal: Option<Withdrawal>,
-}
+/// For layers, too: a retry that is paid for. Dropped, it is given back, unless it
+/// was made.
+#[doc(hidden)]
+#[must_use = "dropped, it is given back"]
+pub struct Reserved<'a>(Option<(&'a RetryBudget, Withdrawal)>);
 
 impl<'a> Reserved<'a> {
-    pub(crate) fn new(budget: &'a RetryBudget, withdrawal: Withdrawal) -> Self {
-        Self { budget, withdrawal: Some(withdrawal) }
+    /// What costs nothing.
+    pub(crate) const FREE: Self = Self(None);
+
+    /// Asks the budget, if there is one, as it is at `now`.
+    pub(crate) fn from(budget: Option<&'a RetryBudget>, now: Tick) -> Option<Self> {
+        let Some(budget) = budget else { return Some(Self::FREE) };
+        Some(Self(Some((budget, budget.withdraw(now)?))))
     }
 
     /// The retry is made.
-    pub(crate) fn spend(mut self) {
-        self.withdrawal = None;
+    pub fn spend(mut self) {
+        self.0 = None;
     }
 }
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
-        if let Some(unused) = self.withdrawal.take() {
-            self.budget.give_back(unused);
+        if let Some((budget, unused)) = self.0.take() {
+            budget.give_back(unused);
         }
     }
 }

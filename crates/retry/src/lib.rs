@@ -19,7 +19,7 @@ mod sync;
 
 pub use crate::{
     backoff::Jitter,
-    budget::{RetryBudget, Withdrawal},
+    budget::{Reserved, RetryBudget, Withdrawal},
     error::{RetryError, Stop},
     hedge::Hedge,
     judge::{EveryError, Judge, Refusals, RetryAfter, RetryIf, StopIf, Verdict},

@@ -107,7 +107,8 @@ impl<J, O, K> Retry<J, O, K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HedgeEvent {
-    /// Another call is made: this is its number, 2 for the first hedge.
+    /// Another call is made: this is its number, 2 for the first hedge. Behind a
+    /// layer, it may have to wait until its service is ready.
     Made(u32),
     /// Another call was due, and the budget did not grant it.
     Unpaid,

@@ -64,7 +64,7 @@ impl Plan {
         now: Tick,
         random: u64,
         budget: Option<&'a RetryBudget>,
-    ) -> Result<(Duration, Option<Reserved<'a>>), Stop> {
+    ) -> Result<(Duration, Reserved<'a>), Stop> {
         let asked = match verdict {
             Verdict::Permanent => return Err(Stop::Permanent),
             Verdict::Transient => Duration::ZERO,
@@ -86,9 +86,7 @@ impl Plan {
         if let Some(stop) = course.forbids(now + pause + TIMER, self.needs) {
             return Err(stop);
         }
-        let Some(budget) = budget else { return Ok((pause, None)) };
-        let withdrawal = budget.withdraw(now).ok_or(Stop::Budget)?;
-        Ok((pause, Some(Reserved::new(budget, withdrawal))))
+        Ok((pause, Reserved::from(budget, now).ok_or(Stop::Budget)?))
     }
 }
 

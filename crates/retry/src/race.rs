@@ -1,6 +1,6 @@
 //! The waiting: several calls, and the first that succeeds.
 
-use crate::{Hedge, HedgeEvent, Judge, ObserveHedge, Verdict};
+use crate::{Hedge, HedgeEvent, Judge, ObserveHedge, Verdict, budget::Reserved};
 use plimsoll_core::{Clock, Tick};
 use std::{
     future::poll_fn,
@@ -55,8 +55,26 @@ impl<J, O: ObserveHedge, K: Clock> Hedge<J, O, K> {
         A: Future<Output = Result<T, E>>,
         J: Judge<E>,
     {
+        let paid = move |number, reserved: Reserved<'_>| {
+            reserved.spend();
+            (call(number), true)
+        };
+        self.run_paid(paid).await
+    }
+
+    /// For layers, whose calls may have to wait until they really begin: each says
+    /// when, and so is paid for. `call` also says whether another could follow.
+    #[doc(hidden)]
+    pub async fn run_paid<'a, T, E, F, A>(&'a self, mut call: F) -> Result<T, E>
+    where
+        F: FnMut(u32, Reserved<'a>) -> (A, bool),
+        A: Future<Output = Result<T, E>>,
+        J: Judge<E>,
+    {
         let mut race = Race::of(self);
-        let mut first = pin!(Some(call(1)));
+        let (first, more) = call(1, Reserved::FREE);
+        race.made(more);
+        let mut first = pin!(Some(first));
         let mut others: Vec<(u32, Pin<Box<A>>)> = Vec::new();
         let mut timer = pin!(None);
         // All calls live in this function, so they are gone before its answer is
@@ -68,10 +86,12 @@ impl<J, O: ObserveHedge, K: Clock> Hedge<J, O, K> {
                     Poll::Pending => race.poll_timer(timer.as_mut(), cx),
                 };
                 match step {
-                    Step::Call => {
-                        race.made += 1;
+                    Step::Call(reserved) => {
                         timer.set(None); // the delay begins anew
-                        others.push((race.made, Box::pin(call(race.made))));
+                        let number = race.made.saturating_add(1);
+                        let (call, more) = call(number, reserved);
+                        others.push((number, Box::pin(call)));
+                        race.made(more);
                     }
                     Step::Wait => {}
                     Step::Pending => return Poll::Pending,
@@ -84,9 +104,9 @@ impl<J, O: ObserveHedge, K: Clock> Hedge<J, O, K> {
 }
 
 /// What comes next.
-enum Step<T, E> {
-    /// Another call.
-    Call,
+enum Step<'a, T, E> {
+    /// Another call, paid for.
+    Call(Reserved<'a>),
     /// Look again at those under way.
     Wait,
     /// Nothing until somebody wakes the task.
@@ -98,6 +118,8 @@ enum Step<T, E> {
 struct Race<'a, J, O, K> {
     hedge: &'a Hedge<J, O, K>,
     made: u32,
+    /// So many there may be, the first included.
+    most: u32,
     running: u32,
     /// The delay of this call, if it is known; looked up when the first call has
     /// to be waited for.
@@ -111,7 +133,17 @@ struct Race<'a, J, O, K> {
 impl<'a, J, O: ObserveHedge, K: Clock> Race<'a, J, O, K> {
     fn of(hedge: &'a Hedge<J, O, K>) -> Self {
         let measured_from = hedge.delay.quantile().map(|_| hedge.clock.now());
-        Self { hedge, made: 1, running: 1, delay: None, spent: false, measured_from }
+        let most = hedge.calls;
+        Self { hedge, made: 0, most, running: 0, delay: None, spent: false, measured_from }
+    }
+
+    /// A call was made, and whether another could follow.
+    fn made(&mut self, more: bool) {
+        self.made += 1;
+        self.running += 1;
+        if !more {
+            self.most = self.made;
+        }
     }
 
     /// The next call to end, and its number.
@@ -150,14 +182,13 @@ impl<'a, J, O: ObserveHedge, K: Clock> Race<'a, J, O, K> {
     }
 }
 
-impl<J, O: ObserveHedge, K: Clock> Race<'_, J, O, K> {
+impl<'a, J, O: ObserveHedge, K: Clock> Race<'a, J, O, K> {
     /// The call with this number has ended.
-    fn ended<T, E>(&mut self, number: u32, result: Result<T, E>) -> Step<T, E>
+    fn ended<T, E>(&mut self, number: u32, result: Result<T, E>) -> Step<'a, T, E>
     where
         J: Judge<E>,
     {
-        // `made` counts those that are now to be awaited, too.
-        self.running = self.running.saturating_sub(1);
+        self.running -= 1;
         let error = match result {
             Ok(answer) => {
                 if let Some(budget) = &self.hedge.budget {
@@ -168,36 +199,37 @@ impl<J, O: ObserveHedge, K: Clock> Race<'_, J, O, K> {
             }
             Err(error) => error,
         };
-        match self.hedge.judge.judge(&error) {
-            Verdict::Permanent => Step::Done(Err(error)),
-            Verdict::Transient if self.may_call() => Step::Call,
-            _ if self.running == 0 => Step::Done(Err(error)),
-            _ => Step::Wait,
+        let next = match self.hedge.judge.judge(&error) {
+            Verdict::Permanent => return Step::Done(Err(error)),
+            Verdict::Transient => self.pay(),
+            Verdict::NotBefore(_) => None,
+        };
+        match next {
+            Some(reserved) => Step::Call(reserved),
+            None if self.running == 0 => Step::Done(Err(error)),
+            None => Step::Wait,
         }
     }
 
-    /// Whether there may be another call. Pays for it.
-    fn may_call(&mut self) -> bool {
-        if self.made >= self.hedge.calls {
-            return false;
+    /// Pays for another call, if there may be one.
+    fn pay(&mut self) -> Option<Reserved<'a>> {
+        if self.made >= self.most {
+            return None;
         }
-        let paid = match &self.hedge.budget {
-            Some(budget) => budget.withdraw(self.hedge.clock.now()).is_some(),
-            None => true,
-        };
-        self.spent = !paid;
-        self.running += u32::from(paid);
+        let Hedge { budget, clock, observer, .. } = self.hedge;
+        let reserved = Reserved::from(budget.as_ref(), clock.now());
+        self.spent = reserved.is_none();
         let made = HedgeEvent::Made(self.made.saturating_add(1));
-        self.hedge.observer.hedging(if paid { made } else { HedgeEvent::Unpaid });
-        paid
+        observer.hedging(if self.spent { HedgeEvent::Unpaid } else { made });
+        reserved
     }
 
     fn poll_timer<T, E>(
         &mut self,
         mut timer: Pin<&mut Option<Sleep>>,
         cx: &mut Context<'_>,
-    ) -> Step<T, E> {
-        if self.spent || self.made >= self.hedge.calls {
+    ) -> Step<'a, T, E> {
+        if self.spent || self.made >= self.most {
             return Step::Pending;
         }
         let known = self.delay.get_or_insert_with(|| self.hedge.delay.get());
@@ -208,7 +240,7 @@ impl<J, O: ObserveHedge, K: Clock> Race<'_, J, O, K> {
         match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
             Some(Poll::Ready(())) => {
                 self.first_is_slow(delay);
-                if self.may_call() { Step::Call } else { Step::Pending }
+                self.pay().map_or(Step::Pending, Step::Call)
             }
             _ => Step::Pending,
         }

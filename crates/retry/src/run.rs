@@ -129,7 +129,13 @@ impl<J, O, K: Clock> Retry<J, O, K> {
                 self.succeeded();
                 Ok(answer)
             }
-            Err(error) => Box::pin(self.again(error, self.course(begun, deadline), attempt)).await,
+            Err(error) => {
+                let paid = move |number, reserved: Reserved<'_>| {
+                    reserved.spend();
+                    attempt(number)
+                };
+                Box::pin(self.again(error, self.course(begun, deadline), paid)).await
+            }
         }
     }
 
@@ -140,16 +146,17 @@ impl<J, O, K: Clock> Retry<J, O, K> {
         Begun(self.plan.within.map(|_| self.clock.now()))
     }
 
-    /// For layers: all attempts but the first, which failed with `error`.
+    /// For layers: all attempts but the first, which failed with `error`. Each
+    /// says when it really begins, and so is paid for.
     #[doc(hidden)]
-    pub async fn resume<T, E, F, A>(
-        &self,
+    pub async fn resume<'a, T, E, F, A>(
+        &'a self,
         begun: Begun,
         error: E,
         attempt: F,
     ) -> Result<T, RetryError<E>>
     where
-        F: FnMut(u32) -> A,
+        F: FnMut(u32, Reserved<'a>) -> A,
         A: Future<Output = Result<T, E>>,
         J: Judge<E>,
         O: Observe<E>,
@@ -157,14 +164,14 @@ impl<J, O, K: Clock> Retry<J, O, K> {
         self.again(error, self.course(begun, Tick::MAX), attempt).await
     }
 
-    async fn again<T, E, F, A>(
-        &self,
+    async fn again<'a, T, E, F, A>(
+        &'a self,
         mut error: E,
         mut course: Course,
         mut attempt: F,
     ) -> Result<T, RetryError<E>>
     where
-        F: FnMut(u32) -> A,
+        F: FnMut(u32, Reserved<'a>) -> A,
         A: Future<Output = Result<T, E>>,
         J: Judge<E>,
         O: Observe<E>,
@@ -179,11 +186,8 @@ impl<J, O, K: Clock> Retry<J, O, K> {
             if let Some(why) = course.forbids(self.clock.now(), self.plan.needs) {
                 return Err(self.gave_up(error, course.made, why));
             }
-            if let Some(reserved) = reserved {
-                reserved.spend();
-            }
             course.made = course.made.saturating_add(1);
-            match attempt(course.made).await {
+            match attempt(course.made, reserved).await {
                 Ok(answer) => {
                     self.succeeded();
                     return Ok(answer);
@@ -199,6 +203,12 @@ impl<J, O, K: Clock> Retry<J, O, K> {
     {
         self.observer.gave_up(attempts, &error, why);
         RetryError::new(error, attempts, why)
+    }
+
+    /// For layers: whether another attempt may come after so many.
+    #[doc(hidden)]
+    pub fn may_follow(&self, attempts: u32) -> bool {
+        attempts < self.plan.attempts
     }
 
     /// For layers, too: the call succeeded, at whichever attempt.
@@ -219,11 +229,7 @@ impl<J, O, K: Clock> Retry<J, O, K> {
     }
 
     /// What follows the attempt that failed with `error`.
-    fn after<E>(
-        &self,
-        course: &mut Course,
-        error: &E,
-    ) -> Result<(Duration, Option<Reserved<'_>>), Stop>
+    fn after<E>(&self, course: &mut Course, error: &E) -> Result<(Duration, Reserved<'_>), Stop>
     where
         J: Judge<E>,
         O: Observe<E>,

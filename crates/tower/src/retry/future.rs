@@ -9,7 +9,7 @@ use super::{
 };
 use pin_project_lite::pin_project;
 use plimsoll_core::Clock;
-use plimsoll_retry::{Begun, Judge, Observe, Stop};
+use plimsoll_retry::{Begun, Judge, Observe};
 use std::{
     fmt,
     pin::Pin,
@@ -93,7 +93,7 @@ where
                 Err(failed) => failed,
             };
             let Some(again) = again.take() else {
-                retry.observed_by().gave_up(1, &failed, Stop::Permanent);
+                retry.observed_by().gave_up(1, &failed, failed.only_once());
                 return Poll::Ready(failed.result);
             };
             let rest = resume(this.layer.clone(), *this.begun, *this.sent, failed, again);
@@ -126,13 +126,14 @@ where
     let Rules { policy, copy, .. } = rules;
     let Again { service, request } = again;
     let mut next = Some(request);
-    let attempt = move |number| {
-        // The failure of an attempt that left no copy is permanent, and the last.
+    let attempt = move |number, reserved| {
+        // The failure of an attempt that left no copy is permanent, or it was the last.
         let mut request = next.take().expect("each attempt but the last leaves a copy");
-        next = copy.copy(&request);
+        let more = retry.may_follow(number);
+        next = if more { copy.copy(&request) } else { None };
         policy.number(&mut request, number);
-        let sent = Sent { copied: next.is_some(), ..sent };
-        rules.send(service.clone(), request, sent)
+        let sent = Sent { uncopied: more && next.is_none(), ..sent };
+        rules.send(service.clone(), request, sent, reserved)
     };
     match retry.resume(begun, failed, attempt).await {
         Ok(answer) => Ok(answer),

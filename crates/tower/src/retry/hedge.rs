@@ -27,9 +27,9 @@ use tower_service::Service;
 ///
 /// Only requests that may be carried out twice and can be copied are hedged, with
 /// [`http`](Self::http) those of idempotent methods; all others are sent once. A
-/// request is copied before it is sent, once for each hedge there may be. Each
-/// but the first is made on a clone of the service, once that is ready. The answer's
-/// future is boxed.
+/// request is copied before it is sent, where a hedge may follow, and so is each
+/// hedge. Hedges are made on a clone of the service, once that is ready; one that is
+/// dropped before that is given back to the budget. The answer's future is boxed.
 ///
 /// # Example
 ///
@@ -147,8 +147,8 @@ where
     P: Repeat<Req, S::Response> + Send + Sync + 'static,
     C: CopyRequest<Req> + Send + Sync + 'static,
     J: Judge<S::Error> + Send + Sync + 'static,
-    O: ObserveHedge + Clone + Send + Sync + 'static,
-    K: Clock + Clone + 'static,
+    O: ObserveHedge + Send + Sync + 'static,
+    K: Clock + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -158,37 +158,32 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Req) -> Self::Future {
+    fn call(&mut self, request: Req) -> Self::Future {
         let layer = self.layer.clone();
-        let HedgeLayer { rules: Rules { policy, copy, .. }, hedge } = &*layer;
-        let more = if policy.may_run_twice(&request) { hedge.calls() - 1 } else { 0 };
-        // Now, for the request is gone when it is known that it is slow.
-        let mut copies: Vec<_> = (0..more).map_while(|_| copy.copy(&request)).collect();
-        policy.number(&mut request, 1);
         // The one that was made ready is called, an unready clone stays.
-        let unready = self.inner.clone();
-        let mut first = Some((mem::replace(&mut self.inner, unready), request));
         let spare = self.inner.clone();
+        let mut ready = Some(mem::replace(&mut self.inner, spare.clone()));
+        let mut next = Some(request);
         Box::pin(async move {
             let HedgeLayer { rules, hedge } = &*layer;
-            let sent = Sent { may_run_twice: true, copied: true };
-            // At least the first, and so many as there are copies.
-            let calls = u32::try_from(copies.len()).unwrap_or(u32::MAX).saturating_add(1);
-            let call = move |number| {
-                let (ready, again) = match first.take() {
-                    Some(ready) => (Some(ready), None),
-                    None => (None, copies.pop().map(|copy| (spare.clone(), copy))),
-                };
-                async move {
-                    if let Some((mut service, request)) = ready {
-                        return rules.weigh(service.call(request).await, sent);
-                    }
-                    let (service, mut request) = again.expect("no more calls than copies");
-                    rules.policy.number(&mut request, number);
-                    rules.send(service, request, sent).await
+            let sent = Sent { may_run_twice: true, uncopied: false };
+            let call = move |number, reserved| {
+                let mut request = next.take().expect("another follows only where there is a copy");
+                // Now, for the request is gone when it is known that it is slow.
+                if number < hedge.calls() && rules.policy.may_run_twice(&request) {
+                    next = rules.copy.copy(&request);
                 }
+                rules.policy.number(&mut request, number);
+                let (ready, spare) = (ready.take(), spare.clone());
+                let call = async move {
+                    match ready {
+                        Some(mut service) => rules.weigh(service.call(request).await, sent),
+                        None => rules.send(spare, request, sent, reserved).await,
+                    }
+                };
+                (call, next.is_some())
             };
-            hedge.clone().at_most(calls).run_numbered(call).await.or_else(|failed| failed.result)
+            hedge.run_paid(call).await.or_else(|failed| failed.result)
         })
     }
 }

@@ -27,14 +27,14 @@ use tower_service::Service;
 ///
 /// * Each attempt but the first is made on a clone of the service, once that is
 ///   ready. The first is made on the one that was made ready for it.
-/// * Requests are copied before they are sent. One that can't be copied is sent
-///   once; where it fails, [`on_give_up`](Retry::on_give_up) hears
+/// * Requests are copied before they are sent, where another attempt may follow.
+///   One that can't be copied is sent once; where it fails, [`on_give_up`](Retry::on_give_up) hears
 ///   [`Stop::Unrepeatable`](plimsoll_retry::Stop::Unrepeatable).
 /// * All services made by the layer, and all its clones, share one budget.
 /// * A request that succeeds at once costs a copy of itself, one of the service and
 ///   a look at the budget; nothing is boxed but what comes after a failure.
 /// * Dropped, an answer's future drops the attempt under way, or gives the retry
-///   that it waits for back to the budget.
+///   that it waits for back to the budget, until the service is ready for it.
 ///
 /// # Order
 ///
@@ -229,10 +229,11 @@ where
     }
 
     fn call(&mut self, mut request: Req) -> Self::Future {
-        let Rules { policy, copy, .. } = &self.layer.rules;
-        let copy = copy.copy(&request);
+        let RetryLayer { rules: Rules { policy, copy, .. }, retry } = &*self.layer;
+        let more = retry.may_follow(1);
+        let copy = if more { copy.copy(&request) } else { None };
         let may_run_twice = policy.may_run_twice(&request);
-        let sent = Sent { may_run_twice, copied: copy.is_some() };
+        let sent = Sent { may_run_twice, uncopied: more && copy.is_none() };
         policy.number(&mut request, 1);
         // A copy is called when it was made ready itself: not this one.
         let again = copy.map(|request| Again { service: self.inner.clone(), request });

@@ -2,13 +2,13 @@
 //! the service that they make.
 
 use super::{
-    copy::{ByClone, CopyBy, CopyRequest},
+    copy::{ByClone, CopyBy},
     http::HttpRequests,
     repeat::Repeat,
     weigh::{Failed, Sent, weigh},
 };
 use http::{HeaderMap, HeaderName, Method};
-use plimsoll_retry::Judge;
+use plimsoll_retry::{Judge, Reserved};
 use std::{fmt, future::poll_fn, sync::Arc};
 use tower_service::Service;
 
@@ -63,21 +63,25 @@ impl<P, C, J> Rules<P, C, J> {
         weigh(result, sent, &self.policy, &self.judge)
     }
 
-    /// Sends a request once `service` is ready for it.
+    /// Sends a request once `service` is ready for it. That it costs, and nothing
+    /// before.
     pub(super) async fn send<S, Req>(
         &self,
         mut service: S,
         request: Req,
         sent: Sent,
+        reserved: Reserved<'_>,
     ) -> Result<S::Response, Failed<S::Response, S::Error>>
     where
         S: Service<Req>,
         P: Repeat<Req, S::Response>,
-        C: CopyRequest<Req>,
         J: Judge<S::Error>,
     {
         let result = match poll_fn(|cx| service.poll_ready(cx)).await {
-            Ok(()) => service.call(request).await,
+            Ok(()) => {
+                reserved.spend();
+                service.call(request).await
+            }
             Err(error) => Err(error),
         };
         self.weigh(result, sent)

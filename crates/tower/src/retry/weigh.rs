@@ -14,8 +14,13 @@ pub(super) struct Failed<Res, E> {
 
 impl<Res, E> Failed<Res, E> {
     /// Why there is no further attempt, where it is known.
-    pub(super) fn stop(&self, why: Stop) -> Stop {
+    fn stop(&self, why: Stop) -> Stop {
         if self.unrepeatable && why == Stop::Permanent { Stop::Unrepeatable } else { why }
+    }
+
+    /// Why the first attempt is the last, where no other was prepared.
+    pub(super) fn only_once(&self) -> Stop {
+        if self.verdict == Verdict::Permanent { Stop::Permanent } else { Stop::Attempts }
     }
 }
 
@@ -23,8 +28,8 @@ impl<Res, E> Failed<Res, E> {
 #[derive(Clone, Copy)]
 pub(super) struct Sent {
     pub(super) may_run_twice: bool,
-    /// There is another copy of it.
-    pub(super) copied: bool,
+    /// There might be another attempt, and there is no copy for it.
+    pub(super) uncopied: bool,
 }
 
 /// Whether a result is a success.
@@ -45,8 +50,8 @@ pub(super) fn weigh<Req, Res, E>(
         (None, Ok(answer)) => Ok(answer),
         (said, result) => {
             let said = said.unwrap_or(Verdict::Permanent);
-            let unrepeatable = !sent.copied && said != Verdict::Permanent;
-            let verdict = if sent.copied { said } else { Verdict::Permanent };
+            let unrepeatable = sent.uncopied && said != Verdict::Permanent;
+            let verdict = if sent.uncopied { Verdict::Permanent } else { said };
             Err(Failed { result, verdict, unrepeatable })
         }
     }
