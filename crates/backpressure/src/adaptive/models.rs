@@ -105,3 +105,28 @@ fn no_result_is_lost_or_counted_twice() {
         assert_eq!(totals, Totals { samples: 2, sum: 3, failures: 2, peak: 0 });
     });
 }
+
+/// A stripe that was not collected for long is full, and is collected while two
+/// more results come: each is counted or left out, and nothing runs over. Turns red
+/// when it is added first and taken back where there were too many.
+#[test]
+fn a_result_that_finds_no_room_is_left_out_whole() {
+    use super::sampler::{Sampler, Totals};
+    loom::model(|| {
+        let sampler = Arc::new(Sampler::new(false));
+        // As many as there is room for in models.
+        (0..2).for_each(|_| _ = sampler.succeeded(0, 16));
+        let adds = || {
+            let sampler = Arc::clone(&sampler);
+            thread::spawn(move || sampler.succeeded(0, 16))
+        };
+        let (a, b) = (adds(), adds());
+        let mut totals = Totals::default();
+        sampler.collect(&mut totals);
+        a.join().unwrap();
+        b.join().unwrap();
+        sampler.collect(&mut totals);
+        assert!((2..=4).contains(&totals.samples), "{totals:?}");
+        assert_eq!(totals.sum, totals.samples);
+    });
+}
