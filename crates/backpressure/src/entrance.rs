@@ -30,6 +30,12 @@ pub(crate) fn places(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// Whether it is too late for work that must start before `latest`. It never is
+/// before the end of time, which stands for no deadline.
+pub(crate) fn is_past<K: Clock>(latest: Tick, clock: &K) -> bool {
+    latest != Tick::MAX && clock.now() >= latest
+}
+
 /// The word of the places on a cache line of its own.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -101,7 +107,7 @@ impl<K: Clock, O: Order> Entrance<K, O> {
     }
 
     pub(crate) fn is_past(&self, latest: Tick) -> bool {
-        latest != Tick::MAX && self.clock.now() >= latest
+        is_past(latest, &self.clock)
     }
 
     #[cold]

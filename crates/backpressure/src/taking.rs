@@ -70,7 +70,7 @@ impl<'a, K: Clock, O: Order, F> Taking<'a, K, O, F> {
         let entrance = self.entrance;
         // Looked up late: a refusal without patience costs less than that.
         let latest = || entrance.latest(self.deadline);
-        if entrance.work_takes.is_some() && entrance.clock.now() >= latest() {
+        if entrance.work_takes.is_some() && entrance.is_past(latest()) {
             return Err(entrance.late());
         }
         match entrance.places.try_take(self.n) {

@@ -1,6 +1,7 @@
 //! The most important, or the most urgent, first.
 
 use super::Discipline;
+use crate::entrance::is_past;
 use plimsoll_core::{Clock, Deadline, Priority, Tick};
 use plimsoll_wait::{Line, Next, Order, Spot, Waiter};
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
@@ -64,17 +65,17 @@ impl Discipline for ByDeadline {
 
 /// What those who wait are ordered by, the least first.
 pub trait Rank: Copy + Ord + Send {
-    /// Whether it is of no use any more to somebody with this rank.
-    fn is_late(self, _: Tick, _work_takes: Duration) -> bool {
-        false
+    /// Before which moment work with this rank must start.
+    fn latest(self, _work_takes: Duration) -> Tick {
+        Tick::MAX
     }
 }
 
 impl Rank for Reverse<Priority> {}
 
 impl Rank for Deadline {
-    fn is_late(self, now: Tick, work_takes: Duration) -> bool {
-        now >= self.minus(work_takes).tick()
+    fn latest(self, work_takes: Duration) -> Tick {
+        self.minus(work_takes).tick()
     }
 }
 
@@ -113,7 +114,7 @@ impl<R: Rank, K: Clock> Order for Ranked<R, K> {
 
     fn next(&mut self, _: &Line<Waiter<(R, u64)>>, _: u32) -> Option<Next> {
         let (&(rank, _), &spot) = self.waiting.first_key_value()?;
-        let late = rank.is_late(self.clock.now(), self.work_takes);
+        let late = is_past(rank.latest(self.work_takes), &self.clock);
         Some(if late { Next::Refuse(spot) } else { Next::Serve(spot) })
     }
 

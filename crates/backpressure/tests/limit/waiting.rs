@@ -2,7 +2,9 @@
 
 use super::MILLI;
 use plimsoll_backpressure::ConcurrencyLimit;
-use plimsoll_core::{Admit, Clock, Deadline, GateExt, Outcome, Reason, TokioClock};
+use plimsoll_core::{
+    Admit, Clock, Deadline, GateExt, ManualClock, Outcome, Reason, Tick, TokioClock,
+};
 use std::{
     pin::pin,
     sync::{
@@ -144,6 +146,26 @@ async fn work_whose_deadline_has_passed_is_refused_though_a_place_is_free() {
     let passed = Deadline::at(TokioClock.now());
     let refusal = passed.scope(limit.enter(&())).await.unwrap_err();
     assert_eq!((refusal.reason(), limit.in_flight()), (Reason::Deadline, 0));
+}
+
+#[test]
+fn work_is_late_from_its_deadline_on_however_it_asks_and_never_without_one() {
+    let clock = ManualClock::new();
+    let limit = ConcurrencyLimit::new(1).work_takes(MILLI).clock(clock.clone());
+    let deadline = Deadline::at(Tick::ZERO + MILLI * 10);
+    let asks = |deadline: Deadline| {
+        let awaits = deadline.scope(async { limit.admit().await.is_ok() });
+        let tries = deadline.scope(async { limit.try_admit().is_ok() });
+        [poll(&mut Box::pin(awaits)).unwrap(), poll(&mut Box::pin(tries)).unwrap()]
+    };
+    clock.set(Tick::ZERO + MILLI * 9 - Duration::from_nanos(1));
+    assert_eq!(asks(deadline), [true; 2], "a nanosecond before it is late");
+    clock.set(Tick::ZERO + MILLI * 9);
+    assert_eq!(asks(deadline), [false; 2]);
+    // There is no later moment, and still no deadline that it could be past.
+    clock.set(Tick::MAX);
+    assert!(limit.try_admit().is_ok());
+    assert!(poll(&mut Box::pin(limit.admit())).unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
