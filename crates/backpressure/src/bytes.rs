@@ -62,8 +62,10 @@ pub struct ByteBudget {
     whole: Option<Arc<Self>>,
 }
 
-/// What a permit of a [`ByteBudget`] holds: so many bytes. Plain data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a permit of a [`ByteBudget`] holds: so many bytes. Plain data, given back
+/// once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "its bytes stay in use until it is given back"]
 pub struct ByteTicket(u64);
 
 impl ByteBudget {

@@ -9,8 +9,20 @@ use plimsoll_core::{Admit, Clock, Deadline, Gate, Load, Outcome, Priority, Rejec
 use plimsoll_wait::Order;
 use std::cmp::Reverse;
 
-/// What a permit of a [`ConcurrencyLimit`] holds: so many places. Plain data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a permit of a [`ConcurrencyLimit`] holds: so many places. Plain data, and
+/// given back once:
+///
+/// ```compile_fail,E0382
+/// use plimsoll_backpressure::ConcurrencyLimit;
+/// use plimsoll_core::{Admit, Gate, Outcome};
+///
+/// let limit = ConcurrencyLimit::new(1);
+/// let ticket = limit.try_enter(&()).unwrap();
+/// limit.leave(ticket, Outcome::Success);
+/// limit.leave(ticket, Outcome::Success); // it has been moved
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "its places stay taken until it is given back"]
 pub struct LimitTicket(u32);
 
 impl<D: Discipline, K: Clock> Gate for ConcurrencyLimit<D, K> {

@@ -103,8 +103,9 @@ pub struct AdaptiveLimit<K: Clock = DefaultClock> {
 }
 
 /// What a permit of an [`AdaptiveLimit`] holds: so many places, and since when.
-/// Plain data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Plain data, given back once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "its places stay taken until it is given back"]
 pub struct AdaptiveTicket {
     started: Tick,
     places: u32,
