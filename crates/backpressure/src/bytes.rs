@@ -22,7 +22,12 @@ const NAME: &str = "byte budget";
 /// [`part`](Self::part) makes a budget within this one: what it admits counts in
 /// both, and it is refused where either is full. So one kind of work can use up
 /// its own share, and all together never more than the whole. The shares may add
-/// up to more than that.
+/// up to more than that. A part may be divided again.
+///
+/// What the whole refuses takes nothing of the part: the whole is looked at first.
+/// Only if others fill it up in between, a few nanoseconds, are bytes of the part
+/// in use that are given back at once, and another request of that part may be
+/// refused for them. Never is one admitted that does not fit.
 ///
 /// # It does not wait
 ///
@@ -100,35 +105,46 @@ impl ByteBudget {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Whether `n` more would fit beside those in use, here and in the whole.
+    fn fits(&self, n: u64) -> bool {
+        self.sum(self.in_use(), n).is_some() && self.whole.as_ref().is_none_or(|w| w.fits(n))
+    }
+
+    /// The sum of those in use and `n` more, if it is within the limit.
     #[inline]
-    fn try_take(&self, n: u64) -> Result<(), Rejected> {
-        self.try_take_own(n)?;
-        if let Some(whole) = &self.whole {
-            if let Err(refusal) = whole.try_take(n) {
-                self.used.fetch_sub(n, Ordering::Release);
-                return Err(refusal);
-            }
-        }
-        Ok(())
+    fn sum(&self, used: u64, n: u64) -> Option<u64> {
+        used.checked_add(n).filter(|&sum| n == 0 || sum <= self.limit())
     }
 
     #[inline]
-    fn try_take_own(&self, n: u64) -> Result<(), Rejected> {
-        let mut used = self.used.load(Ordering::Relaxed);
-        loop {
-            match used.checked_add(n) {
-                Some(sum) if n == 0 || sum <= self.limit() => {
-                    // Acquire: what the last holder did comes before what this one does.
-                    let (won, lost) = (Ordering::Acquire, Ordering::Relaxed);
-                    match self.used.compare_exchange_weak(used, sum, won, lost) {
-                        Ok(_) => return Ok(()),
-                        Err(seen) => used = seen,
-                    }
-                }
-                _ => return Err(Rejected::new(Reason::Concurrency, NAME)),
-            }
-        }
+    fn try_take(&self, n: u64) -> Result<(), Rejected> {
+        // Before anything is taken of the part, which others of it would miss.
+        let asks = self.whole.as_ref().is_none_or(|whole| whole.fits(n));
+        if asks && self.take(n) { Ok(()) } else { Err(refusal()) }
     }
+
+    #[inline]
+    fn take(&self, n: u64) -> bool {
+        let taken = self.take_own(n);
+        let Some(whole) = self.whole.as_ref().filter(|_| taken) else { return taken };
+        let taken = whole.take(n);
+        if !taken {
+            self.used.fetch_sub(n, Ordering::Release);
+        }
+        taken
+    }
+
+    #[inline]
+    fn take_own(&self, n: u64) -> bool {
+        // Acquire: what the last holder did comes before what this one does.
+        let (won, lost) = (Ordering::Acquire, Ordering::Relaxed);
+        self.used.fetch_update(won, lost, |used| self.sum(used, n)).is_ok()
+    }
+}
+
+#[cold]
+fn refusal() -> Rejected {
+    Rejected::new(Reason::Concurrency, NAME)
 }
 
 impl Gate for ByteBudget {

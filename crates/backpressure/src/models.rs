@@ -55,6 +55,22 @@ fn what_the_whole_refuses_is_not_in_use_in_the_part() {
     });
 }
 
+/// The whole has no room for a large request, but both it and the part have for a
+/// small one, which asks at the same time: it is admitted. Turns red when the part
+/// is asked before the whole was looked at.
+#[test]
+fn what_the_whole_has_no_room_for_takes_none_of_the_part_from_others() {
+    loom::model(|| {
+        let whole = std::sync::Arc::new(ByteBudget::new(10));
+        let _others = whole.try_enter_n(5).unwrap();
+        let part = Arc::new(whole.part(8));
+        let large = on(&part, |part: &ByteBudget| part.try_enter_n(6).is_ok());
+        assert!(part.try_enter_n(4).is_ok());
+        assert!(!large.join().unwrap());
+        assert_eq!((part.in_use(), whole.in_use()), (4, 9));
+    });
+}
+
 /// One holder gives its bytes back, and the next one sees what it did with them.
 /// Turns red when bytes are given back without `Release` or taken without
 /// `Acquire`.

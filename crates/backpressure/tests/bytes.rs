@@ -51,6 +51,22 @@ fn one_part_cannot_use_up_what_is_there_for_another() {
     assert_eq!((answers.in_use(), memory.in_use()), (30, 100));
 }
 
+/// However deep: what a part of a part admits counts in all of them.
+#[test]
+fn a_part_may_be_divided_again() {
+    let memory = Arc::new(ByteBudget::new(100));
+    let uploads = Arc::new(memory.part(70));
+    let pictures = uploads.part(60);
+    let _others = memory.try_enter_n(50).unwrap();
+    assert!(pictures.try_enter_n(51).is_err());
+    assert_eq!((pictures.in_use(), uploads.in_use(), memory.in_use()), (0, 0, 50));
+    let picture = pictures.try_enter_n(50).unwrap();
+    assert_eq!((pictures.in_use(), uploads.in_use(), memory.in_use()), (50, 50, 100));
+    assert!(pictures.try_enter_n(0).is_ok(), "a weight of 0 always passes");
+    pictures.leave(picture, Outcome::Success);
+    assert_eq!((pictures.in_use(), uploads.in_use(), memory.in_use()), (0, 0, 50));
+}
+
 #[test]
 fn a_smaller_budget_takes_nothing_away_and_admits_nothing_until_it_fits() {
     let budget = ByteBudget::new(100);
