@@ -209,7 +209,7 @@ fn a_chunk_of_no_items_panics() {
     drop(rx.recv_chunk(&mut VecDeque::new(), 0));
 }
 
-/// peers-flow 1.2.16: what was read and not yet yielded was lost with the reader.
+/// What was read and not yet yielded was lost with the reader.
 #[test]
 fn a_prefetch_that_is_dropped_puts_back_what_it_has_not_yielded() {
     for by_weight in [false, true] {
@@ -226,7 +226,7 @@ fn a_prefetch_that_is_dropped_puts_back_what_it_has_not_yielded() {
     }
 }
 
-/// peers-flow 1.2.6, 1.2.17: items lay where nobody would look again.
+/// Items lay where nobody would look again.
 #[test]
 fn items_in_a_prefetch_are_dropped_with_the_last_receiver() {
     let (tx, rx) = bounded(3);
@@ -279,7 +279,7 @@ async fn forward_holds_nothing_back_when_its_source_pauses() {
     assert_eq!((rx.len(), rx.load(), rx.recv().await), (3, 3, Some(0)));
 }
 
-/// peers-flow 1.2.8: downstream had gone, and upstream saw only "closed".
+/// Downstream had gone, and upstream saw only "closed".
 #[tokio::test]
 async fn a_feeder_of_a_closed_channel_hands_back_what_it_gathered() {
     let (tx, rx) = bounded(4);

@@ -89,7 +89,7 @@ fn a_recv_dropped_when_it_was_told_lets_the_next_go() {
     assert_eq!(poll(next.as_mut()), Poll::Ready(Some(1)));
 }
 
-/// peers-flow 1.2.10: a send to a full channel whose other end had gone blocked
+/// A send to a full channel whose other end had gone blocked
 /// for ever.
 #[test]
 fn closed_wins_over_full() {
@@ -115,7 +115,7 @@ fn closed_wins_over_room_that_was_promised() {
     assert_eq!(poll(told.as_mut()), Poll::Ready(Err(SendError(1))), "it came after the end");
 }
 
-/// peers-flow 1.2.6: the worker had died, and other clones kept the channel open.
+/// The worker had died, and other clones kept the channel open.
 #[test]
 fn a_channel_is_open_while_a_sender_is_left_and_no_longer() {
     let (tx, mut rx) = bounded::<u8>(1);
@@ -136,7 +136,7 @@ fn what_is_inside_when_it_closes_can_be_received() {
     assert_eq!((rx.blocking_recv(), rx.blocking_recv()), (Some(1), None));
 }
 
-/// peers-flow 1.2.17: items nobody would ever receive kept what they held, so
+/// Items nobody would ever receive kept what they held, so
 /// that whoever waited for an answer waited for ever.
 #[test]
 fn items_left_are_dropped_when_the_last_receiver_goes() {
@@ -261,7 +261,7 @@ fn weights_without_end_do_not_run_over() {
     assert!(matches!(tx.try_send(usize::MAX), Err(TrySendError::Full(_))));
 }
 
-/// peers-flow 1.2.2 and 2.2.12: a bound of 0 hung for ever.
+/// A bound of 0 hung for ever.
 #[test]
 fn a_capacity_of_zero_is_an_error_that_says_the_rule() {
     let error = plimsoll_channel::try_bounded::<u8>(0).expect_err("nothing could pass");
