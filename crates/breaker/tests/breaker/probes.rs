@@ -160,6 +160,20 @@ fn a_late_result_while_half_open_gives_no_place() {
     assert_eq!(probes.len() + passing(&breaker, 9).len(), 2);
 }
 
+#[test]
+fn a_probe_of_an_earlier_opening_says_nothing_in_a_later_one() {
+    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Unused] {
+        let (breaker, clock) = half_open(2);
+        let late = admit(&breaker);
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        let probes = passing(&breaker, 9);
+        late.finish(outcome);
+        assert_eq!((breaker.state(), breaker.counts().calls), (State::HalfOpen, 0));
+        assert_eq!(probes.len() + passing(&breaker, 9).len(), 2);
+    }
+}
+
 /// The number of calls that ratios ask for says nothing about probes.
 #[test]
 fn one_failed_probe_opens_again_however_many_calls_a_ratio_wants() {

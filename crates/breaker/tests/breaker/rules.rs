@@ -1,6 +1,6 @@
 //! What opens a breaker, and what does not.
 
-use crate::{MILLI, NANO, OPEN, admit, builder, call, calls};
+use crate::{MILLI, NANO, OPEN, SECOND, admit, builder, call, calls};
 use plimsoll_breaker::State;
 use plimsoll_core::{GateExt, Outcome, verdict};
 
@@ -105,6 +105,25 @@ fn a_rule_of_ones_own_opens_it() {
     assert_eq!(breaker.state(), State::Closed);
     call(&breaker, Outcome::Failure);
     assert_eq!(breaker.state(), State::Open);
+}
+
+/// Elsewhere totals were never cleared while it was closed, and a failure a day opened.
+#[test]
+fn a_rule_of_ones_own_hears_of_what_the_window_holds_and_of_nothing_older() {
+    let rule = |counts: &plimsoll_breaker::Counts| counts.failures >= 3 || counts.calls > 100;
+    let (by_time, clock) = builder();
+    let by_time = by_time.trip_when(rule).build().unwrap();
+    let by_calls = builder().0.trip_when(rule).window_calls(20).build().unwrap();
+    for _ in 0..1_000 {
+        calls(&by_time, 2, Outcome::Failure);
+        clock.advance(SECOND * 2);
+        calls(&by_calls, 2, Outcome::Failure);
+        calls(&by_calls, 20, Outcome::Success);
+    }
+    assert_eq!((by_time.state(), by_calls.state()), (State::Closed, State::Closed));
+    calls(&by_time, 3, Outcome::Failure);
+    calls(&by_calls, 3, Outcome::Failure);
+    assert_eq!((by_time.state(), by_calls.state()), (State::Open, State::Open));
 }
 
 #[test]

@@ -110,6 +110,25 @@ fn forced_open_stays_open_whatever_the_time() {
     call(&breaker, Outcome::Success);
 }
 
+/// Elsewhere a timer that was set at the trip fired though it was forced open since.
+#[test]
+fn an_opening_that_runs_out_does_not_undo_what_somebody_forced() {
+    for wait in [OPEN / 2, OPEN] {
+        let (breaker, clock) = brittle(1);
+        call(&breaker, Outcome::Failure);
+        clock.advance(wait);
+        breaker.force_open();
+        assert_eq!(breaker.retry_after(), None);
+        clock.advance(OPEN * 10);
+        assert_eq!(breaker.state(), State::ForcedOpen);
+        assert!(breaker.try_admit().is_err());
+        breaker.force_closed();
+        clock.advance(OPEN * 10);
+        assert_eq!(breaker.state(), State::ForcedClosed);
+        assert_eq!(crate::passing(&breaker, 9).len(), 9);
+    }
+}
+
 #[test]
 fn forced_closed_conducts_whatever_the_results_and_counts_them() {
     let (breaker, _clock) = brittle(1);
