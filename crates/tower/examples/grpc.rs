@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        limits.serve(Server::builder(), service, incoming, async { drop(stopped.await) }).await;
+        limits.serve(Server::builder(), service, incoming, async { drop(stopped.await) }).await
     });
 
     let channel = LIMITS.endpoint(Endpoint::from_shared(address)?).connect().await?;
@@ -55,6 +55,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sleep(Duration::from_millis(500)).await; // idle: the server closes the connection
     }
     drop(stop);
-    server.await?;
+    println!("{:?}", server.await?);
     Ok(())
 }

@@ -14,7 +14,7 @@ mod retry;
 mod wait;
 
 #[cfg(feature = "grpc")]
-pub use crate::grpc::GrpcLimits;
+pub use crate::grpc::{GrpcCutOff, GrpcLimits};
 #[cfg(feature = "retry")]
 pub use crate::retry::{
     AnyRequest, ByAnswer, ByClone, CopyBy, CopyRequest, HedgeFuture, HedgeLayer, HedgeService,

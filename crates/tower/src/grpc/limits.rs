@@ -17,9 +17,11 @@ const LONGEST: u64 = u32::MAX as u64;
 /// | [window of a connection](Self::connection_window) | one stream window for each stream | the sum of the same. See below |
 /// | [idle connections](Self::idle_after) | closed after 5 minutes | clients that are gone, or will not be back, and keep sockets and memory |
 /// | [messages](Self::message) | 10 MiB | one message that fills the memory: it is decoded as a whole |
+/// | [time to drain](Self::drain_within) | 20 s | clients that never go and streams that never end: a server told to stop that does not |
 ///
 /// What tonic does by itself: 200 streams, windows of 1 MiB, messages of 4 MiB,
-/// and connections that are idle for ever.
+/// connections that are idle for ever, and a server that stops when the last client
+/// lets it.
 ///
 /// # Windows: why the connection's is larger
 ///
@@ -71,11 +73,12 @@ pub struct GrpcLimits {
     connection_window: Option<u32>,
     pub(super) idle: Option<Duration>,
     message: usize,
+    pub(super) drain: Duration,
 }
 
 impl GrpcLimits {
-    /// 100 streams with windows of 64 KiB, messages of 10 MiB, and 5 minutes for
-    /// a connection to be idle.
+    /// 100 streams with windows of 64 KiB, messages of 10 MiB, 5 minutes for a
+    /// connection to be idle, and 20 seconds to drain.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -84,6 +87,7 @@ impl GrpcLimits {
             connection_window: None,
             idle: Some(Duration::from_secs(300)),
             message: 10 * 1024 * 1024,
+            drain: Duration::from_secs(20),
         }
     }
 
@@ -231,6 +235,36 @@ impl GrpcLimits {
         }
         Ok(Self { message: bytes, ..self })
     }
+
+    /// How long calls under way have to end once the server is told to stop. By
+    /// default 20 s. Then [`serve`](Self::serve) cuts what is left, and says what
+    /// that was.
+    ///
+    /// Stay under the time after which whoever sent the signal kills the process:
+    /// Kubernetes gives 30 s, unless told otherwise.
+    ///
+    /// # Panics
+    ///
+    /// When `time` is zero. [`try_drain_within`](Self::try_drain_within) returns
+    /// the error.
+    #[track_caller]
+    #[must_use]
+    pub fn drain_within(self, time: Duration) -> Self {
+        or_panic(self.try_drain_within(time))
+    }
+
+    /// [`drain_within`](Self::drain_within) for values that come from
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when `time` is zero: no call could end.
+    pub fn try_drain_within(self, time: Duration) -> Result<Self, ConfigError> {
+        if time.is_zero() {
+            return Err(ConfigError::new("drain_within", "0", "over zero: no call could end"));
+        }
+        Ok(Self { drain: time, ..self })
+    }
 }
 
 /// What they are.
@@ -269,6 +303,12 @@ impl GrpcLimits {
     pub const fn max_message(&self) -> usize {
         self.message
     }
+
+    /// How long calls have to end once the server is told to stop.
+    #[must_use]
+    pub const fn max_drain(&self) -> Duration {
+        self.drain
+    }
 }
 
 impl Default for GrpcLimits {
@@ -304,6 +344,7 @@ mod tests {
         assert_eq!(limits.max_connection_window(), 100 * 64 * 1024);
         assert_eq!(limits.max_idle(), Some(Duration::from_secs(5 * 60)));
         assert_eq!(limits.max_message(), 10 * 1024 * 1024);
+        assert_eq!(limits.max_drain(), Duration::from_secs(20));
         assert_eq!(GrpcLimits::default(), limits);
     }
 
@@ -314,10 +355,12 @@ mod tests {
             .stream_window(1_000)
             .connection_window(64 * 1024)
             .idle_after(Duration::from_secs(1))
-            .message(0);
+            .message(0)
+            .drain_within(Duration::from_millis(1));
         assert_eq!((limits.max_streams(), limits.max_stream_window()), (7, 1_000));
         assert_eq!((limits.max_connection_window(), limits.max_message()), (64 * 1024, 0));
         assert_eq!(limits.max_idle(), Some(Duration::from_secs(1)));
+        assert_eq!(limits.max_drain(), Duration::from_millis(1));
         assert_eq!(limits.without_idle_limit().max_idle(), None);
     }
 
@@ -348,6 +391,10 @@ mod tests {
         assert_eq!(
             error(limits.try_idle_after(Duration::ZERO)),
             "idle_after must be over zero, but is 0"
+        );
+        assert_eq!(
+            error(limits.try_drain_within(Duration::ZERO)),
+            "drain_within must be over zero: no call could end, but is 0"
         );
         assert!(limits.try_stream_window(WIDEST).is_ok());
         #[cfg(target_pointer_width = "64")]

@@ -1,5 +1,5 @@
 //! Bounds for tonic's servers and clients, and what tonic has none for:
-//! connections that are idle.
+//! connections that are idle, and a server that is to stop.
 
 mod apply;
 mod limits;
@@ -7,4 +7,4 @@ mod rpcs;
 mod serve;
 mod wire;
 
-pub use self::limits::GrpcLimits;
+pub use self::{limits::GrpcLimits, serve::GrpcCutOff};

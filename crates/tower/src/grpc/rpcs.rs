@@ -58,6 +58,11 @@ impl Rpcs {
         Rpc(self.clone())
     }
 
+    /// How many are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.0.borrow().under_way
+    }
+
     /// Waits until no call was under way for `time`; for ever, where the end of
     /// that can't be told.
     pub(super) async fn idle_for(&self, time: Duration) {

@@ -1,4 +1,4 @@
-//! A server that closes idle connections.
+//! A server that closes idle connections, and stops when it is told to.
 
 use super::{
     GrpcLimits,
@@ -36,9 +36,23 @@ const GRACE: Duration = Duration::from_secs(20);
 /// more files, it cannot be for a while.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
+/// What was left of a server when its [time to drain](GrpcLimits::drain_within) was
+/// over, and was cut off. Nothing, by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GrpcCutOff {
+    /// Connections whose clients did not close them.
+    pub connections: usize,
+    /// Calls under way on these: their handlers are dropped, and their clients see
+    /// the connection break.
+    pub calls: usize,
+}
+
 impl GrpcLimits {
     /// Serves gRPC within these limits, the one on idle connections included,
-    /// until `stop`; then it drops `incoming`, lets calls under way end, and returns.
+    /// until `stop`. Then it drops `incoming`, tells all clients, and lets calls
+    /// under way end; after [`drain_within`](Self::drain_within) it cuts what is left.
+    /// It returns when all connections have ended, and says what was cut.
     ///
     /// | | |
     /// |---|---|
@@ -69,14 +83,16 @@ impl GrpcLimits {
     ///
     /// A client that does not answer the good-bye within 20 s is gone, and its
     /// connection is cut, calls under way aside. All this holds for connections
-    /// that end because of `stop`, too.
+    /// that end because of `stop`, too, within the time to drain: then also calls
+    /// under way are cut, whether a handler hangs, a stream never ends or a client
+    /// does not read.
     ///
     /// # Errors of accepting
     ///
     /// A connection that fails while it is accepted, or in a handshake within
     /// `incoming`, is left out. After other errors of `incoming`, such as too many
-    /// open files, it accepts none for 100 ms, or until a connection has ended. Whoever wants to hear of them looks at
-    /// the stream before he hands it over.
+    /// open files, it accepts none for 100 ms, or until a connection has ended.
+    /// Whoever wants to hear of them looks at the stream before he hands it over.
     ///
     /// # Panics
     ///
@@ -84,8 +100,8 @@ impl GrpcLimits {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it accepts no more; calls under way still end, and then their
-    /// connections.
+    /// Dropped, it accepts no more and tells all clients; calls under way have the
+    /// time to drain, and then their connections are cut. Nobody says which.
     ///
     /// # Example
     ///
@@ -109,7 +125,8 @@ impl GrpcLimits {
         service: S,
         incoming: I,
         stop: impl Future<Output = ()>,
-    ) where
+    ) -> GrpcCutOff
+    where
         S: Service<Request<TonicBody>, Response = Response<RB>> + Clone + Send + 'static,
         S::Future: Send,
         S::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
@@ -128,11 +145,11 @@ impl GrpcLimits {
             while accepting || !connections.is_empty() {
                 select! {
                     () = &mut stop => break,
-                    Some(ended) = connections.join_next() => pass_panic_on(ended),
+                    Some(ended) = connections.join_next() => drop(or_its_panic(ended)),
                     next = accept(incoming.as_mut()), if accepting => match next {
                         Some(io) => {
                             let (server, service) = (server.clone(), service.clone());
-                            connections.spawn(one(server, service, io, self.idle, stopping.clone()));
+                            connections.spawn(one(server, service, io, *self, stopping.clone()));
                         }
                         None => accepting = false,
                     },
@@ -141,9 +158,14 @@ impl GrpcLimits {
         }
         // No error: `stopping` is still there.
         let _ = to_stop.send(true);
+        let mut cut_off = GrpcCutOff::default();
         while let Some(ended) = connections.join_next().await {
-            pass_panic_on(ended);
+            if let Some(calls) = or_its_panic(ended) {
+                cut_off.connections += 1;
+                cut_off.calls += calls;
+            }
         }
+        cut_off
     }
 }
 
@@ -177,14 +199,15 @@ fn is_of_one_connection(error: io::ErrorKind) -> bool {
 }
 
 /// Serves one connection, with a tonic server of its own: that is what can be told
-/// to close a connection in order.
+/// to close a connection in order. If it was cut, says how many calls that ended.
 async fn one<S, RB, IO>(
     server: Server,
     service: S,
     io: IO,
-    idle: Option<Duration>,
+    limits: GrpcLimits,
     mut stopping: watch::Receiver<bool>,
-) where
+) -> Option<usize>
+where
     S: Service<Request<TonicBody>, Response = Response<RB>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
@@ -193,41 +216,63 @@ async fn one<S, RB, IO>(
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
     let rpcs = Rpcs::new();
-    let (wire, ends) = Wire::new(io);
+    let (wire, ends) = Wire::new(io, limits.drain);
     let (to_close, closing) = oneshot::channel::<()>();
-    let close = async {
+    let cut = async {
         let is_idle = async {
-            match idle {
+            match limits.idle {
                 Some(time) => rpcs.idle_for(time).await,
                 None => pending().await,
             }
         };
         select! {
             () = is_idle => {}
-            _ = stopping.wait_for(|stop| *stop) => {}
+            () = told(&mut stopping) => {}
             _ = ends.gone => {}
         }
         let _ = to_close.send(()); // nobody hears it when all is over
-        // Idle by now it may be; so it has its time first, and then calls that
-        // came meanwhile have theirs.
-        sleep(GRACE).await;
-        rpcs.idle_for(GRACE).await;
+        let client_is_gone = async {
+            // Idle by now it may be; so it has its time first, and then calls that
+            // came meanwhile have theirs.
+            sleep(GRACE).await;
+            rpcs.idle_for(GRACE).await;
+        };
+        let time_is_up = async {
+            told(&mut stopping).await;
+            sleep(limits.drain).await;
+        };
+        select! {
+            () = client_is_gone => {}
+            () = time_is_up => {}
+        }
+        let calls = rpcs.under_way();
         let _ = ends.cut.send(Cut);
-        pending::<()>().await;
+        calls
     };
     let server = server.layer(rpcs.clone());
-    let serving = server.serve_with_incoming_shutdown(service, Lone(Some(wire)), async {
+    let mut serving = pin!(server.serve_with_incoming_shutdown(service, Lone(Some(wire)), async {
         let _ = closing.await;
-    });
+    }));
+    // It reports no error: each connection's is its own, and tonic traces it.
     select! {
-        // It reports no error: each connection's is its own, and tonic traces it.
-        _ = serving => {}
-        () = close => {}
+        _ = &mut serving => None,
+        calls = cut => {
+            let _ = serving.await;
+            Some(calls)
+        }
     }
 }
 
-fn pass_panic_on(ended: Result<(), JoinError>) {
-    if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
-        resume_unwind(panic);
+/// Waits until the server is to stop.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    // An error would say that the server is gone, and this with it.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+fn or_its_panic<T: Default>(ended: Result<T, JoinError>) -> T {
+    match ended.map_err(JoinError::try_into_panic) {
+        Ok(value) => value,
+        Err(Ok(panic)) => resume_unwind(panic),
+        Err(Err(_)) => T::default(), // nobody cancels it
     }
 }

@@ -5,21 +5,51 @@ use std::{
     convert::Infallible,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
+    time::{Sleep, sleep},
 };
 use tonic::transport::server::Connected;
 
 /// A connection, for the server.
 pub(super) struct Wire<IO> {
     io: IO,
-    /// None when nobody will cut it any more.
-    cut: Option<oneshot::Receiver<Cut>>,
+    knife: Knife,
+    /// How long it lives when nobody is there any more to cut it.
+    left: Duration,
     /// Dropped with the connection.
     _gone: oneshot::Sender<Infallible>,
+}
+
+enum Knife {
+    /// With whoever holds the [`Ends`].
+    Held(oneshot::Receiver<Cut>),
+    /// They are gone: it falls by itself.
+    Falling(Pin<Box<Sleep>>),
+    Fallen,
+}
+
+impl Knife {
+    /// Waits until it has fallen.
+    fn poll(&mut self, left: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            *self = match self {
+                Self::Held(cut) => match ready!(Pin::new(cut).poll(cx)) {
+                    Ok(Cut) => Self::Fallen,
+                    Err(_) => Self::Falling(Box::pin(sleep(left))),
+                },
+                Self::Falling(time) => {
+                    ready!(time.as_mut().poll(cx));
+                    Self::Fallen
+                }
+                Self::Fallen => return Poll::Ready(()),
+            }
+        }
+    }
 }
 
 /// The word to cut a connection.
@@ -33,10 +63,11 @@ pub(super) struct Ends {
 }
 
 impl<IO> Wire<IO> {
-    pub(super) fn new(io: IO) -> (Self, Ends) {
+    /// Cut `left` after its ends are dropped, if it still is there.
+    pub(super) fn new(io: IO, left: Duration) -> (Self, Ends) {
         let (cut, to_cut) = oneshot::channel();
         let (is_gone, gone) = oneshot::channel();
-        (Self { io, cut: Some(to_cut), _gone: is_gone }, Ends { cut, gone })
+        (Self { io, knife: Knife::Held(to_cut), left, _gone: is_gone }, Ends { cut, gone })
     }
 
     /// What the connection says, or that it was cut while it had nothing to say:
@@ -46,18 +77,11 @@ impl<IO> Wire<IO> {
         polled: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        let (Poll::Pending, Some(cut)) = (&polled, &mut self.cut) else { return polled };
-        match Pin::new(cut).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(Cut)) => {
-                self.cut = None;
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            Poll::Ready(Err(_)) => {
-                self.cut = None;
-                Poll::Pending
-            }
+        if polled.is_pending() {
+            ready!(self.knife.poll(self.left, cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        polled
     }
 }
 
@@ -129,35 +153,36 @@ impl<IO: Unpin> Stream for Lone<IO> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::Waker;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::Instant,
+    };
 
     #[tokio::test]
     async fn it_is_cut_in_the_midst_of_reading_and_of_writing() {
         for writing in [false, true] {
             let (ours, _theirs) = duplex(1);
-            let (mut wire, ends) = Wire::new(ours);
+            let (mut wire, ends) = Wire::new(ours, Duration::MAX);
             let stuck = async {
                 if writing { wire.write_all(b"xx").await } else { wire.read_u8().await.map(drop) }
             };
             let cut = async { drop(ends.cut.send(Cut)) };
             let (result, ()) = tokio::join!(stuck, cut);
             assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut, "writing: {writing}");
+            let still = wire.read_u8().await.unwrap_err().kind();
+            assert_eq!(still, io::ErrorKind::TimedOut, "what is cut stays cut");
         }
     }
 
-    #[tokio::test]
-    async fn what_has_something_to_say_is_heard_and_a_knife_laid_down_cuts_nothing() {
+    #[tokio::test(start_paused = true)]
+    async fn what_has_something_to_say_is_heard_and_what_nobody_holds_is_cut_in_its_time() {
         let (ours, mut theirs) = duplex(1);
-        let (mut wire, ends) = Wire::new(ours);
+        let (mut wire, ends) = Wire::new(ours, Duration::from_secs(7));
+        let start = Instant::now();
         theirs.write_u8(7).await.unwrap();
-        drop(ends.cut);
+        drop(ends);
         assert_eq!(wire.read_u8().await.unwrap(), 7);
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut byte = [0];
-        for _ in 0..2 {
-            let mut buf = ReadBuf::new(&mut byte);
-            assert!(Pin::new(&mut wire).poll_read(&mut cx, &mut buf).is_pending());
-        }
+        assert_eq!(wire.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 7);
     }
 }

@@ -1,7 +1,7 @@
 //! Enough of HTTP/2 to hear what a server says to every client (RFC 9113, 4.1).
 
 use std::io;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
 pub(crate) const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -20,24 +20,35 @@ pub(crate) struct Frame {
 }
 
 /// Says hello, without any settings.
-pub(crate) async fn greet(connection: &mut DuplexStream) {
+pub(crate) async fn greet(connection: &mut (impl AsyncWrite + Unpin)) {
     connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     write(connection, SETTINGS, 0, &[]).await;
 }
 
 /// A frame about the whole connection.
-pub(crate) async fn write(connection: &mut DuplexStream, kind: u8, flags: u8, payload: &[u8]) {
+pub(crate) async fn write(
+    connection: &mut (impl AsyncWrite + Unpin),
+    kind: u8,
+    flags: u8,
+    payload: &[u8],
+) {
     write_on(connection, 0, kind, flags, payload).await;
 }
 
-async fn write_on(to: &mut DuplexStream, stream: u8, kind: u8, flags: u8, payload: &[u8]) {
+async fn write_on(
+    to: &mut (impl AsyncWrite + Unpin),
+    stream: u8,
+    kind: u8,
+    flags: u8,
+    payload: &[u8],
+) {
     let length = u8::try_from(payload.len()).unwrap();
     let head = [0, 0, length, kind, flags, 0, 0, 0, stream];
     to.write_all(&[&head, payload].concat()).await.unwrap();
 }
 
 /// A call with one message, on the first stream.
-pub(crate) async fn call(to: &mut DuplexStream, path: &str, message: &[u8]) {
+pub(crate) async fn call(to: &mut (impl AsyncWrite + Unpin), path: &str, message: &[u8]) {
     let mut block = Vec::new();
     let headers = [(":method", "POST"), (":scheme", "http"), (":path", path)];
     for (name, value) in headers.into_iter().chain([("content-type", "application/grpc")]) {

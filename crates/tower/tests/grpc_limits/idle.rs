@@ -200,7 +200,7 @@ async fn without_a_limit_a_connection_may_be_idle_for_a_week() {
 
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_it_ends_when_its_last_call_has() {
-    let lab = Lab::new(GrpcLimits::new());
+    let lab = Lab::new(GrpcLimits::new().drain_within(2 * IDLE));
     let mut serving = lab.serve();
     let (client, mut gone) = (serving.client(), serving.connect());
     greet(&mut gone).await; // and never answers
@@ -211,7 +211,8 @@ async fn told_to_stop_it_ends_when_its_last_call_has() {
     assert!(!serving.task.is_finished(), "a call is under way");
     lab.go.notify_one();
     assert_eq!(call.await.unwrap(), "held");
-    (&mut serving.task).await.unwrap();
+    let cut_off = (&mut serving.task).await.unwrap();
+    assert_eq!((cut_off.connections, cut_off.calls), (1, 0), "the one that was gone");
 }
 
 #[tokio::test(start_paused = true)]

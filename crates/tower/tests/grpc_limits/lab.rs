@@ -2,14 +2,14 @@
 
 use crate::text::Text;
 use futures::{
-    FutureExt, StreamExt,
+    FutureExt, Stream, StreamExt,
     channel::mpsc::{UnboundedSender, unbounded},
     future::BoxFuture,
     stream,
 };
 use http::{Request as HttpRequest, Response as HttpResponse, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
-use plimsoll_tower::GrpcLimits;
+use plimsoll_tower::{GrpcCutOff, GrpcLimits};
 use std::{
     convert::Infallible,
     io,
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{DuplexStream, duplex},
+    io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
     sync::{Notify, oneshot},
     task::JoinHandle,
 };
@@ -27,7 +27,7 @@ use tonic::{
     body::Body,
     client::Grpc as Client,
     server::Grpc,
-    transport::{Channel, Endpoint, Server},
+    transport::{Channel, Endpoint, Server, server::Connected},
 };
 use tower::{Service, service_fn};
 
@@ -63,20 +63,32 @@ impl Lab {
     /// Serves until it is told to stop.
     pub(crate) fn serve(&self) -> Serving {
         let (connections, incoming) = unbounded();
+        let (stop, task) = self.serve_all(incoming);
+        Serving { connections, stop: Some(stop), task, dialled: Arc::default() }
+    }
+
+    /// Serves all these connections until it is told to stop.
+    pub(crate) fn serve_all<IO>(
+        &self,
+        incoming: impl Stream<Item = io::Result<IO>> + Send + 'static,
+    ) -> (oneshot::Sender<()>, JoinHandle<GrpcCutOff>)
+    where
+        IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let (stop, stopped) = oneshot::channel::<()>();
         let (lab, limits) = (self.clone(), self.limits);
         let task = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            limits.serve(Server::builder(), lab, incoming, stopped).await;
+            limits.serve(Server::builder(), lab, incoming, stopped).await
         });
-        Serving { connections, stop: Some(stop), task, dialled: Arc::default() }
+        (stop, task)
     }
 }
 
 pub(crate) struct Serving {
     pub(crate) connections: UnboundedSender<io::Result<DuplexStream>>,
     pub(crate) stop: Option<oneshot::Sender<()>>,
-    pub(crate) task: JoinHandle<()>,
+    pub(crate) task: JoinHandle<GrpcCutOff>,
     /// How many connections clients have opened.
     pub(crate) dialled: Arc<Mutex<usize>>,
 }
