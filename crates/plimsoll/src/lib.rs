@@ -32,3 +32,8 @@ pub use plimsoll_core::{
     AsRejected, Clock, ConfigError, Deadline, Error, GateExt, ManualClock, Outcome, Permit,
     Priority, Reason, Rejected, verdict,
 };
+
+/// The example of the repository's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;
