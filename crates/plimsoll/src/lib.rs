@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// The example of the front page is compiled too.
+#![cfg_attr(doctest, doc = include_str!("../../../README.md"))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "backpressure")]
@@ -32,8 +34,3 @@ pub use plimsoll_core::{
     AsRejected, Clock, ConfigError, Deadline, Error, GateExt, ManualClock, Outcome, Permit,
     Priority, Reason, Rejected, verdict,
 };
-
-/// The example of the repository's front page.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct FrontPage;
