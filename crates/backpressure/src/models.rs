@@ -1,8 +1,9 @@
-//! Loom models: `cargo xtask loom plimsoll-backpressure`. Searched whole, but
-//! where one says otherwise. The line of those who wait, and a waiter that is
-//! cancelled, are modelled where they are written, in `plimsoll-wait`.
+//! Loom models: `cargo xtask loom plimsoll-backpressure`. Searched whole, both ways
+//! (see `modelled` in core), but where one says otherwise. The line of those who
+//! wait, and a waiter that is cancelled, are modelled where they are written, in
+//! `plimsoll-wait`.
 
-use crate::{ByteBudget, ConcurrencyLimit};
+use crate::{ByteBudget, ConcurrencyLimit, sync::search};
 use loom::{cell::UnsafeCell, sync::Arc, thread};
 use plimsoll_core::{Admit, Gate, Outcome, Weigh};
 
@@ -20,7 +21,7 @@ fn on<G: 'static, T: 'static>(
 /// is stored instead of compared and swapped.
 #[test]
 fn no_byte_is_given_out_twice() {
-    loom::model(|| {
+    search(|| {
         let budget = Arc::new(ByteBudget::new(10));
         let ask = || {
             on(&budget, |budget| {
@@ -43,7 +44,7 @@ fn no_byte_is_given_out_twice() {
 /// back the part's own.
 #[test]
 fn what_the_whole_refuses_is_not_in_use_in_the_part() {
-    loom::model(|| {
+    search(|| {
         let whole = std::sync::Arc::new(ByteBudget::new(10));
         let parts = [(); 2].map(|()| Arc::new(whole.part(8)));
         let ask = |part| on(part, |part: &ByteBudget| part.try_enter_n(6).ok());
@@ -60,7 +61,7 @@ fn what_the_whole_refuses_is_not_in_use_in_the_part() {
 /// is asked before the whole was looked at.
 #[test]
 fn what_the_whole_has_no_room_for_takes_none_of_the_part_from_others() {
-    loom::model(|| {
+    search(|| {
         let whole = std::sync::Arc::new(ByteBudget::new(10));
         let _others = whole.try_enter_n(5).unwrap();
         let part = Arc::new(whole.part(8));
@@ -76,7 +77,7 @@ fn what_the_whole_has_no_room_for_takes_none_of_the_part_from_others() {
 /// `Acquire`.
 #[test]
 fn bytes_are_handed_over_with_what_was_done_in_them() {
-    loom::model(|| {
+    search(|| {
         let shared = Arc::new((ByteBudget::new(1), UnsafeCell::new(0)));
         let visit = |(budget, room): &(ByteBudget, UnsafeCell<u32>)| {
             if let Ok(ticket) = budget.try_enter_n(1) {
