@@ -1,6 +1,6 @@
 //! What people type: a `Hedge` and its settings.
 
-use crate::{EveryError, RetryBudget, StopIf, Unobserved, error::or_panic, quantile::Quantile};
+use crate::{EveryError, RetryBudget, Unobserved, error::or_panic, quantile::Quantile};
 use plimsoll_core::{Clock, ConfigError, DefaultClock};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -202,39 +202,6 @@ impl<J, O, K> Hedge<J, O, K> {
     #[must_use]
     pub fn without_budget(self) -> Self {
         Self { budget: None, ..self }
-    }
-
-    /// An error for which `permanent` holds is the answer, and ends all other
-    /// calls.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use plimsoll_retry::Hedge;
-    /// use std::{io, time::Duration};
-    ///
-    /// let hedge = Hedge::after(Duration::from_millis(50))
-    ///     .stop_if(|error: &io::Error| error.kind() == io::ErrorKind::NotFound);
-    /// # let _ = hedge;
-    /// ```
-    #[must_use]
-    pub fn stop_if<E: ?Sized, F: Fn(&E) -> bool>(self, permanent: F) -> Hedge<StopIf<J, F>, O, K> {
-        self.judged(|before| StopIf(before, permanent))
-    }
-
-    /// Asks `judge`, and nobody else. An error that is [permanent] is the answer;
-    /// after one that asks for a pause no call is made at once, and those under
-    /// way go on.
-    ///
-    /// [permanent]: crate::Verdict::Permanent
-    #[must_use]
-    pub fn judge<M>(self, judge: M) -> Hedge<M, O, K> {
-        self.judged(|_| judge)
-    }
-
-    fn judged<M>(self, new: impl FnOnce(J) -> M) -> Hedge<M, O, K> {
-        let Self { delay, calls, budget, judge, observer, clock } = self;
-        Hedge { delay, calls, budget, judge: new(judge), observer, clock }
     }
 
     /// For layers, which judge results and not errors: the judge, and all else.

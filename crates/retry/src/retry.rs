@@ -1,8 +1,8 @@
 //! What people type: a `Retry` and its settings.
 
 use crate::{
-    EveryError, Jitter, Refusals, RetryAfter, RetryBudget, RetryIf, StopIf, Unobserved,
-    backoff::Backoff, draws::Draws, error::or_panic, plan::Plan,
+    EveryError, Jitter, Refusals, RetryBudget, Unobserved, backoff::Backoff, draws::Draws,
+    error::or_panic, plan::Plan,
 };
 use plimsoll_core::{Clock, ConfigError, DefaultClock};
 use std::{fmt, time::Duration};
@@ -246,94 +246,6 @@ impl<J, O, K> Retry<J, O, K> {
     fn planned(mut self, change: impl FnOnce(&mut Plan)) -> Self {
         change(&mut self.plan);
         self
-    }
-}
-
-/// What is retried.
-impl<J, O, K> Retry<J, O, K> {
-    /// Retries the errors for which `transient` holds, and no others, instead of
-    /// what was said before. For errors of any type.
-    ///
-    /// The function decides about refusals too, and what they say of when to come
-    /// back is not read. Where errors may be refusals, use
-    /// [`stop_if`](Self::stop_if).
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use plimsoll_retry::Retry;
-    /// use std::time::Duration;
-    ///
-    /// struct Answer { status: u16, retry_after: Option<Duration> }
-    ///
-    /// let retry = Retry::exponential(Duration::from_millis(100))
-    ///     .retry_if(|answer: &Answer| matches!(answer.status, 429 | 500..=599))
-    ///     .retry_after(|answer: &Answer| answer.retry_after);
-    /// # let _ = retry;
-    /// ```
-    #[must_use]
-    pub fn retry_if<E: ?Sized, F: Fn(&E) -> bool>(self, transient: F) -> Retry<RetryIf<F>, O, K> {
-        self.judged(|_| RetryIf(transient))
-    }
-
-    /// Retries what was retried before, but for errors for which `permanent`
-    /// holds.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use plimsoll_core::Error;
-    /// use plimsoll_retry::Retry;
-    /// use std::{io, time::Duration};
-    ///
-    /// // Refusals are judged as ever, and of other errors one is permanent.
-    /// let retry = Retry::exponential(Duration::from_millis(100)).stop_if(
-    ///     |error: &Error<io::Error>| matches!(error, Error::Inner(e) if e.kind() == io::ErrorKind::NotFound),
-    /// );
-    /// # let _ = retry;
-    /// ```
-    #[must_use]
-    pub fn stop_if<E: ?Sized, F: Fn(&E) -> bool>(self, permanent: F) -> Retry<StopIf<J, F>, O, K> {
-        self.judged(|before| StopIf(before, permanent))
-    }
-
-    /// Waits at least as long as `wait` reads from an error: a server's answer
-    /// that says when to come back. The later of this and what a refusal says
-    /// counts.
-    ///
-    /// The pause is never shorter; with jitter, it is longer by what was drawn,
-    /// so that those who were told the same time do not come back together. A
-    /// time of zero, or one that has passed, leaves the pause as it was drawn.
-    /// Over [`wait_at_most`](Self::wait_at_most), there is no retry.
-    #[must_use]
-    pub fn retry_after<E: ?Sized, F>(self, wait: F) -> Retry<RetryAfter<J, F>, O, K>
-    where
-        F: Fn(&E) -> Option<Duration>,
-    {
-        self.judged(|before| RetryAfter(before, wait))
-    }
-
-    /// Asks `judge`, and nobody else.
-    #[must_use]
-    pub fn judge<M>(self, judge: M) -> Retry<M, O, K> {
-        self.judged(|_| judge)
-    }
-
-    fn judged<M>(self, new: impl FnOnce(J) -> M) -> Retry<M, O, K> {
-        let Self { plan, budget, judge, observer, draws, clock } = self;
-        Retry { plan, budget, judge: new(judge), observer, draws, clock }
-    }
-}
-
-impl<O, K> Retry<Refusals, O, K> {
-    /// Also retries refusals of an open breaker, not before the time that they
-    /// name.
-    ///
-    /// For work that nobody waits for: it sleeps until the breaker lets a probe
-    /// through. By default an open breaker ends the call at once.
-    #[must_use]
-    pub fn retry_open(self) -> Self {
-        Self { judge: Refusals { also_open: true }, ..self }
     }
 }
 

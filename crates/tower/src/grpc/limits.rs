@@ -67,12 +67,12 @@ const LONGEST: u64 = u32::MAX as u64;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrpcLimits {
-    streams: u32,
-    stream_window: u32,
+    pub(super) streams: u32,
+    pub(super) stream_window: u32,
     /// None: one stream window for each stream.
-    connection_window: Option<u32>,
+    pub(super) connection_window: Option<u32>,
     pub(super) idle: Option<Duration>,
-    message: usize,
+    pub(super) message: usize,
     pub(super) drain: Duration,
 }
 
@@ -172,38 +172,6 @@ impl GrpcLimits {
         Ok(Self { connection_window: Some(bytes), ..self })
     }
 
-    /// Closes a connection that had no call under way for `time`. By default 5
-    /// minutes. [`serve`](Self::serve) keeps to it; tonic alone has no such limit.
-    ///
-    /// # Panics
-    ///
-    /// When `time` is zero. [`try_idle_after`](Self::try_idle_after) returns the
-    /// error.
-    #[track_caller]
-    #[must_use]
-    pub fn idle_after(self, time: Duration) -> Self {
-        or_panic(self.try_idle_after(time))
-    }
-
-    /// [`idle_after`](Self::idle_after) for values that come from configuration.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] when `time` is zero: no call could ever be made.
-    pub fn try_idle_after(self, time: Duration) -> Result<Self, ConfigError> {
-        if time.is_zero() {
-            return Err(ConfigError::new("idle_after", "0", "over zero"));
-        }
-        Ok(Self { idle: Some(time), ..self })
-    }
-
-    /// Lets connections be idle for ever: behind a proxy that keeps some open, and
-    /// has a limit of its own.
-    #[must_use]
-    pub fn without_idle_limit(self) -> Self {
-        Self { idle: None, ..self }
-    }
-
     /// Refuses larger messages. By default 10 MiB; 0 refuses all that are not
     /// empty.
     ///
@@ -235,36 +203,6 @@ impl GrpcLimits {
         }
         Ok(Self { message: bytes, ..self })
     }
-
-    /// How long calls under way have to end once the server is told to stop. By
-    /// default 20 s. Then [`serve`](Self::serve) cuts what is left, and says what
-    /// that was.
-    ///
-    /// Stay under the time after which whoever sent the signal kills the process:
-    /// Kubernetes gives 30 s, unless told otherwise.
-    ///
-    /// # Panics
-    ///
-    /// When `time` is zero. [`try_drain_within`](Self::try_drain_within) returns
-    /// the error.
-    #[track_caller]
-    #[must_use]
-    pub fn drain_within(self, time: Duration) -> Self {
-        or_panic(self.try_drain_within(time))
-    }
-
-    /// [`drain_within`](Self::drain_within) for values that come from
-    /// configuration.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] when `time` is zero: no call could end.
-    pub fn try_drain_within(self, time: Duration) -> Result<Self, ConfigError> {
-        if time.is_zero() {
-            return Err(ConfigError::new("drain_within", "0", "over zero: no call could end"));
-        }
-        Ok(Self { drain: time, ..self })
-    }
 }
 
 /// What they are.
@@ -292,22 +230,10 @@ impl GrpcLimits {
         if sum < WIDEST { sum } else { WIDEST }
     }
 
-    /// How long a connection may be idle, if there is a limit.
-    #[must_use]
-    pub const fn max_idle(&self) -> Option<Duration> {
-        self.idle
-    }
-
     /// The longest message, in bytes.
     #[must_use]
     pub const fn max_message(&self) -> usize {
         self.message
-    }
-
-    /// How long calls have to end once the server is told to stop.
-    #[must_use]
-    pub const fn max_drain(&self) -> Duration {
-        self.drain
     }
 }
 
@@ -318,7 +244,7 @@ impl Default for GrpcLimits {
 }
 
 #[track_caller]
-fn or_panic(limits: Result<GrpcLimits, ConfigError>) -> GrpcLimits {
+pub(super) fn or_panic(limits: Result<GrpcLimits, ConfigError>) -> GrpcLimits {
     match limits {
         Ok(limits) => limits,
         Err(error) => error.panic(),
@@ -387,14 +313,6 @@ mod tests {
         assert_eq!(
             error(limits.try_connection_window(1 << 31)),
             "connection_window must be 1 to 2147483647, but is 2147483648"
-        );
-        assert_eq!(
-            error(limits.try_idle_after(Duration::ZERO)),
-            "idle_after must be over zero, but is 0"
-        );
-        assert_eq!(
-            error(limits.try_drain_within(Duration::ZERO)),
-            "drain_within must be over zero: no call could end, but is 0"
         );
         assert!(limits.try_stream_window(WIDEST).is_ok());
         #[cfg(target_pointer_width = "64")]

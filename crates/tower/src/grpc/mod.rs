@@ -5,6 +5,7 @@ mod apply;
 mod limits;
 mod rpcs;
 mod serve;
+mod times;
 mod wire;
 
 pub use self::{limits::GrpcLimits, serve::GrpcCutOff};
