@@ -62,9 +62,18 @@ pub mod modelled {
 
     static BY_CHANGE: AtomicBool = AtomicBool::new(false);
 
-    /// How atomics are read from here on: a process runs one model.
+    /// How atomics that are made from here on are read: a process runs one model.
     pub fn read_by_change(by_change: bool) {
         BY_CHANGE.store(by_change, SeqCst);
+    }
+
+    /// Makes what no thread of the model changes. Readings of that are readings in
+    /// every search: nothing can be missed, and orders of theirs are no news.
+    pub fn unchanged<T>(make: impl FnOnce() -> T) -> T {
+        let by_change = BY_CHANGE.swap(false, SeqCst);
+        let made = make();
+        read_by_change(by_change);
+        made
     }
 
     /// Searches a model in every order of accesses, and with old values read.
@@ -84,44 +93,47 @@ pub mod modelled {
         search.check(model);
     }
 
-    #[derive(Debug, Default)]
-    pub struct AtomicU64(Inner);
+    #[derive(Debug)]
+    pub struct AtomicU64 {
+        inner: Inner,
+        by_change: bool,
+    }
 
     impl AtomicU64 {
         pub fn new(value: u64) -> Self {
-            Self(Inner::new(value))
+            Self { inner: Inner::new(value), by_change: BY_CHANGE.load(SeqCst) }
         }
 
         pub fn load(&self, order: Ordering) -> u64 {
-            if BY_CHANGE.load(SeqCst) { self.0.fetch_add(0, order) } else { self.0.load(order) }
+            if self.by_change { self.inner.fetch_add(0, order) } else { self.inner.load(order) }
         }
 
         pub fn store(&self, value: u64, order: Ordering) {
-            if BY_CHANGE.load(SeqCst) {
-                self.0.swap(value, order);
+            if self.by_change {
+                self.inner.swap(value, order);
             } else {
-                self.0.store(value, order);
+                self.inner.store(value, order);
             }
         }
 
         pub fn swap(&self, value: u64, order: Ordering) -> u64 {
-            self.0.swap(value, order)
+            self.inner.swap(value, order)
         }
 
         pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-            self.0.fetch_add(value, order)
+            self.inner.fetch_add(value, order)
         }
 
         pub fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
-            self.0.fetch_sub(value, order)
+            self.inner.fetch_sub(value, order)
         }
 
         pub fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
-            self.0.fetch_and(value, order)
+            self.inner.fetch_and(value, order)
         }
 
         pub fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
-            self.0.fetch_max(value, order)
+            self.inner.fetch_max(value, order)
         }
 
         pub fn compare_exchange(
@@ -131,7 +143,7 @@ pub mod modelled {
             success: Ordering,
             failure: Ordering,
         ) -> Result<u64, u64> {
-            self.0.compare_exchange(seen, next, success, failure)
+            self.inner.compare_exchange(seen, next, success, failure)
         }
 
         pub fn compare_exchange_weak(
@@ -141,7 +153,7 @@ pub mod modelled {
             success: Ordering,
             failure: Ordering,
         ) -> Result<u64, u64> {
-            self.0.compare_exchange_weak(seen, next, success, failure)
+            self.inner.compare_exchange_weak(seen, next, success, failure)
         }
 
         pub fn fetch_update(
@@ -152,12 +164,17 @@ pub mod modelled {
         ) -> Result<u64, u64> {
             let mut seen = self.load(failure);
             while let Some(next) = change(seen) {
-                match self.0.compare_exchange(seen, next, success, failure) {
+                match self.inner.compare_exchange(seen, next, success, failure) {
                     Ok(seen) => return Ok(seen),
                     Err(now) => seen = now,
                 }
             }
             Err(seen)
+        }
+    }
+    impl Default for AtomicU64 {
+        fn default() -> Self {
+            Self::new(0)
         }
     }
 }

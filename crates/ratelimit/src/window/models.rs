@@ -1,5 +1,5 @@
 //! Loom models of the windows: `cargo xtask loom plimsoll-ratelimit`. Searched
-//! whole, both ways (see `sync.rs`).
+//! whole, both ways (see `modelled` in core).
 
 use super::{SlidingWindow, approximate::ApproximateWindow};
 use crate::sync::search;
