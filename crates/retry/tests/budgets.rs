@@ -229,6 +229,44 @@ async fn clones_retries_and_hedges_of_one_budget_share_it() {
     assert_eq!(server.calls().len(), 5);
 }
 
+#[tokio::test(start_paused = true)]
+async fn retries_around_retries_do_not_multiply_where_they_share_a_budget() {
+    let outer = any_error().attempts(3);
+    let down = Server::<(), _>::answering([Err("down")]);
+    let around_four = async |budget: Option<&RetryBudget>| {
+        let layer = |retry: &Retry<_, _, _>| match budget {
+            Some(budget) => retry.clone().budget(budget),
+            None => retry.clone(),
+        };
+        let (a, b, c, d) = (layer(&outer), layer(&outer), layer(&outer), layer(&outer));
+        let before = down.calls().len();
+        let inner = || async { d.run(|| down.get()).await.map_err(RetryError::into_inner) };
+        let middle = || async { c.run(inner).await.map_err(RetryError::into_inner) };
+        let upper = || async { b.run(middle).await.map_err(RetryError::into_inner) };
+        assert!(a.run(upper).await.is_err());
+        down.calls().len() - before
+    };
+    assert_eq!(around_four(None).await, 81);
+    let budget = RetryBudget::new(1.0);
+    earn(&budget, 4);
+    assert_eq!(around_four(Some(&budget)).await, 1 + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_a_second_are_granted_where_nothing_succeeds() {
+    let budget = RetryBudget::new(0.2).at_least(3);
+    let server = Server::<(), _>::answering([Err("down")]);
+    let retry = any_error().attempts(2).budget(&budget);
+    let start = tokio::time::Instant::now();
+    for second in 1..=4 {
+        for _ in 0..10 {
+            let _ = retry.run(|| server.get()).await;
+        }
+        assert_eq!(server.calls().len(), second * (10 + 3), "second {second}");
+        tokio::time::sleep_until(start + SECOND * u32::try_from(second).unwrap()).await;
+    }
+}
+
 #[test]
 fn bad_settings_are_told_with_the_rule() {
     let texts: HashSet<_> = [f64::NAN, -0.1, 1.1, 1e-7, f64::INFINITY]
