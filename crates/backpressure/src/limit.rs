@@ -38,10 +38,15 @@ const NAME: &str = "concurrency limit";
 /// | more than [`queue`](Self::queue) waiting | refused at once |
 /// | a deadline that passes meanwhile, or [cannot be met](Self::work_takes) | refused, not run |
 ///
+/// An admission that is dropped while it waits leaves the line, and takes no place
+/// with it.
+///
 /// Nobody overtakes: a small request behind a large one waits its turn. Other
 /// orders than that of arrival are [`lifo`](Self::lifo), [`codel`](Self::codel),
 /// [`by_priority`](Self::by_priority) and [`by_deadline`](Self::by_deadline). A
-/// timer is armed only by a request that waits and has an end to its patience.
+/// timer is armed only by a request that waits and has an end to its patience, and
+/// needs a tokio runtime that keeps time: outside of one, such a request panics. A
+/// free place, a refusal, and a wait without an end need no runtime.
 ///
 /// # Refusals
 ///
@@ -83,7 +88,7 @@ impl ConcurrencyLimit {
     pub const MAX: u32 = Places::MAX;
 
     /// At most `limit` at once, and a line of at most 1,024 who wait as long as
-    /// their deadline allows. A limit of 0 refuses everything.
+    /// their deadline allows. A limit of 0 refuses everything, but a weight of 0.
     ///
     /// # Panics
     ///
@@ -127,7 +132,8 @@ fn checked(limit: u32) -> Result<u32, ConfigError> {
 /// How those who wait are served. Set it before anybody waits.
 impl<K: Clock + Clone> ConcurrencyLimit<Fifo, K> {
     /// Once the line has not been empty for `after`, the last to come is served
-    /// first: see [`Lifo`]. 100 ms is what its source takes.
+    /// first: see [`Lifo`]. 100 ms is what its source takes; zero is as soon as
+    /// anybody waits.
     ///
     /// # Example
     ///
@@ -204,6 +210,21 @@ impl<K: Clock + Clone> ConcurrencyLimit<Fifo, K> {
     ///
     /// [`work_takes`](Self::work_takes) is zero afterwards unless it was set
     /// before: then work that has no more than that left is refused.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use plimsoll_backpressure::ConcurrencyLimit;
+    /// use plimsoll_core::{Clock, Deadline, DefaultClock, GateExt, Reason};
+    /// use std::time::Duration;
+    ///
+    /// let limit = ConcurrencyLimit::new(100).work_takes(Duration::from_millis(20)).by_deadline();
+    /// let soon = Deadline::after(Duration::from_secs(1));
+    /// assert!(limit.try_admit_for(&soon).is_ok());
+    ///
+    /// let passed = Deadline::at(DefaultClock::new().now());
+    /// assert_eq!(limit.try_admit_for(&passed).unwrap_err().reason(), Reason::Deadline);
+    /// ```
     #[must_use]
     pub fn by_deadline(mut self) -> ConcurrencyLimit<ByDeadline, K> {
         let work_takes = *self.entrance.work_takes.get_or_insert(Duration::ZERO);
@@ -248,6 +269,11 @@ impl<D: Discipline, K: Clock> ConcurrencyLimit<D, K> {
     /// default work waits as long as its deadline allows, for ever without one.
     ///
     /// The runtime's timers keep a millisecond.
+    ///
+    /// # Panics
+    ///
+    /// Not here: work that has to wait does, outside a tokio runtime that keeps
+    /// time. It leaves the line.
     #[must_use]
     pub fn wait_at_most(self, time: Duration) -> Self {
         let patience = Patience::at_most(time);

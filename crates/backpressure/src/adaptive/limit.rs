@@ -37,22 +37,30 @@ use std::{fmt, time::Duration};
 /// | [`Outcome::Failure`] | a failure; its latency says nothing |
 /// | [`Outcome::Ignored`], [`Outcome::Unused`] | nothing: a caller that went away is no congestion |
 ///
-/// Every result counts. There is no channel to the side that drops samples under
-/// load and no task: the first release after a window's end closes it, computes
-/// the next limit, and opens the next window, while others go on.
+/// There is no channel to the side that drops samples under load and no task: the
+/// first release after a window's end closes it, computes the next limit, and opens
+/// the next window, while others go on. Of those that count these few are left out:
+///
+/// * the first after a time in which nothing happened, see below;
+/// * what was admitted before [`probing`](Self::probing) began to measure;
+/// * what ended before it began, by a clock that went back;
+/// * what comes when 49,152 of the same threads have not been collected, because
+///   whoever is about to is held up.
 ///
 /// # Rules that all algorithms share
 ///
 /// * A window with fewer than [`min_samples`](Self::min_samples) results decides
 ///   nothing and goes on until it has them. If nothing happens for as long as a
-///   window, what was there is forgotten.
+///   window, what was there is forgotten, and with it the first result that comes
+///   in afterwards, which only says that there is work again.
 /// * A window in which more than [a tenth](Self::tolerate_failures) of the results
 ///   were failures, or that was slower than [`healthy_below`](Self::healthy_below),
 ///   is congested: the limit goes down by a tenth, and no algorithm learns from it.
 /// * The limit grows only if it was what held work back: if at some moment of the
 ///   window at least half of it was under way. How many are under way is counted
 ///   when work ends.
-/// * It stays within its [`range`](Self::range).
+/// * It stays within its [`range`](Self::range), but while
+///   [`probing`](Self::probing) measures.
 ///
 /// # Refusals
 ///
@@ -201,14 +209,14 @@ impl AdaptiveLimit {
 }
 
 impl<K: Clock> AdaptiveLimit<K> {
-    /// How many may be under way at present.
+    /// How many places may be taken at present.
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.entrance.places.limit()
     }
 
-    /// How many are under way: more than may be for a while after the limit went
-    /// down.
+    /// How many places are taken: more than may be for a while after the limit
+    /// went down.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.entrance.places.used()

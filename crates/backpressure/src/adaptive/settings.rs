@@ -128,7 +128,8 @@ impl<K: Clock> AdaptiveLimit<K> {
     ///
     /// # Panics
     ///
-    /// When the range is empty, begins at 0, or leaves out
+    /// When the range is empty, begins at 0, ends above
+    /// [`ConcurrencyLimit::MAX`](crate::ConcurrencyLimit::MAX), or leaves out
     /// [`start_at`](Self::start_at). A limit of 0 would never see a result again.
     /// [`try_range`](Self::try_range) returns the error.
     #[track_caller]
@@ -288,7 +289,13 @@ impl<K: Clock> AdaptiveLimit<K> {
     /// Lets work wait for a place, in a fair line, for `time`. By default nothing
     /// waits: what finds no place is refused.
     ///
-    /// The wait is no part of the latency. Zero lets nothing wait.
+    /// The wait is no part of the latency. Zero lets nothing wait. The runtime's
+    /// timers keep a millisecond.
+    ///
+    /// # Panics
+    ///
+    /// Not here: work that has to wait does, outside a tokio runtime that keeps
+    /// time. It leaves the line.
     #[must_use]
     pub fn wait_at_most(mut self, time: Duration) -> Self {
         self.settings.patience = Patience::at_most(time);

@@ -6,6 +6,7 @@ use plimsoll_core::{
     Admit, Clock, Deadline, GateExt, ManualClock, Outcome, Reason, Tick, TokioClock,
 };
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
         Arc,
@@ -146,6 +147,20 @@ async fn work_whose_deadline_has_passed_is_refused_though_a_place_is_free() {
     let passed = Deadline::at(TokioClock.now());
     let refusal = passed.scope(limit.enter(&())).await.unwrap_err();
     assert_eq!((refusal.reason(), limit.in_flight()), (Reason::Deadline, 0));
+}
+
+/// There is nothing that could wake it: it says so, rather than wait for ever, and
+/// the line goes on without it.
+#[test]
+fn a_wait_with_an_end_outside_a_runtime_panics_and_leaves_the_line() {
+    let limit = ConcurrencyLimit::new(1).wait_at_most(MILLI);
+    let held = limit.try_admit().unwrap();
+    let mut wait = Box::pin(limit.admit());
+    assert!(catch_unwind(AssertUnwindSafe(|| poll(&mut wait).is_some())).is_err());
+    drop(wait);
+    assert_eq!((limit.in_flight(), limit.waiting()), (1, 0));
+    drop(held);
+    assert!(poll(&mut Box::pin(limit.admit())).unwrap().is_ok());
 }
 
 #[test]
