@@ -206,6 +206,8 @@ impl Tally {
                     counts.calls += calls;
                     counts.failures += failures;
                 }
+                // More only while a full bucket has been halved, and not yet beside.
+                counts.slow = counts.slow.min(counts.calls);
             }
             Window::Calls { span } => {
                 (counts.calls, counts.failures, counts.slow) = self.calls(span).sum(generation);
