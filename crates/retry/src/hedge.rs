@@ -34,6 +34,9 @@ use std::{fmt, sync::Arc, time::Duration};
 /// The error is the calls' own and not wrapped, so that a
 /// [`Retry`](crate::Retry) around it judges it as it would without a hedge.
 ///
+/// Source: J. Dean and L. A. Barroso, *The Tail at Scale*, Communications of the
+/// ACM 56(2), 2013.
+///
 /// # Example
 ///
 /// ```

@@ -96,7 +96,8 @@ impl GrpcLimits {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with timers.
+    /// Outside a tokio runtime with timers. Handlers' panics end their own calls, in
+    /// tonic's tasks; what else panics in serving a connection panics here.
     ///
     /// # Cancel safety
     ///

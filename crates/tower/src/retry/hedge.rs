@@ -30,6 +30,12 @@ use tower_service::Service;
 /// request is copied before it is sent, where a hedge may follow, and so is each
 /// hedge. Hedges are made on a clone of the service, once that is ready; one that is
 /// dropped before that is given back to the budget. The answer's future is boxed.
+/// Dropped, it drops all calls under way.
+///
+/// # Panics
+///
+/// Responses' futures panic outside a tokio runtime with timers, if the first call
+/// does not succeed at once.
 ///
 /// # Example
 ///

@@ -7,6 +7,33 @@ use plimsoll_retry::Verdict;
 /// Errors are judged by the [`Judge`](plimsoll_retry::Judge) of the `Retry` or
 /// `Hedge`; this is about the rest. [`HttpRequests`](crate::HttpRequests) knows
 /// HTTP; implement it for protocols of your own.
+///
+/// # Example
+///
+/// ```
+/// use plimsoll_retry::{Retry, Verdict};
+/// use plimsoll_tower::{Repeat, RetryLayer};
+/// use std::time::Duration;
+///
+/// /// A protocol whose questions may be asked again, and whose orders may not.
+/// struct Orders;
+/// # #[derive(Clone)]
+/// enum Request { Ask(u32), Order(u32) }
+/// enum Reply { Done, Busy }
+///
+/// impl Repeat<Request, Reply> for Orders {
+///     fn may_run_twice(&self, request: &Request) -> bool {
+///         matches!(request, Request::Ask(_))
+///     }
+///
+///     fn judge(&self, _: bool, reply: &Reply) -> Option<Verdict> {
+///         matches!(reply, Reply::Busy).then_some(Verdict::Transient) // nothing was begun
+///     }
+/// }
+///
+/// let layer = RetryLayer::of(Orders, Retry::exponential(Duration::from_millis(100)));
+/// # let _ = (layer, Request::Order(1), Request::Ask(1), Reply::Done);
+/// ```
 pub trait Repeat<Req, Res> {
     /// Whether it does no harm if the request is carried out twice. By default it
     /// does none.
