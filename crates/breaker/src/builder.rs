@@ -75,6 +75,10 @@ impl<K: Clock> Builder<K> {
     /// at most 1, took longer than `longer_than`, failed or not. A probe that is
     /// slow counts as failed. By default time does not matter.
     ///
+    /// A call begins when all gates of a tuple have admitted it: its wait for a place in a
+    /// limit behind the breaker is not the dependency's time. Where a limit stands
+    /// within the call itself, `breaker.run(limit.run(call))`, it is.
+    ///
     /// Costs a second reading of the clock for each call.
     pub fn slow_calls(self, longer_than: Duration, ratio: f64) -> Self {
         self.set(|settings| settings.slow = Some((longer_than, ratio)))

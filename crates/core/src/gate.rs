@@ -32,6 +32,17 @@ pub trait Gate: Send + Sync {
     /// What must be handed back at the end: plain data, never a guard.
     type Ticket: Send;
 
+    /// Hears that the work begins only now: after this gate had admitted it, it
+    /// waited for another. A gate that measures how long work takes measures from
+    /// here. By default nothing happens.
+    ///
+    /// A tuple says so to its gates where one behind the first let the work wait. Never
+    /// blocks and never panics. Whoever wraps another gate must forward it.
+    #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        let _ = ticket;
+    }
+
     /// Ends what a ticket stands for.
     ///
     /// Never blocks and never panics. Every ticket is handed back exactly once,

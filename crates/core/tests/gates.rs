@@ -14,7 +14,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
 };
 
 /// Admits everything and remembers how it ended.
@@ -214,6 +214,72 @@ fn a_tuple_whose_wait_is_dropped_refunds_what_it_held() {
     assert_eq!(gates.0.heard(), [Outcome::Unused]);
     drop(held);
     assert!(gates.1.try_admit().is_ok());
+}
+
+/// Admits everything and remembers how often the work of each ticket began anew.
+#[derive(Default)]
+struct Begins(Mutex<Vec<u32>>);
+
+impl Gate for Begins {
+    type Ticket = u32;
+    fn begin(&self, times: &mut u32) {
+        *times += 1;
+    }
+    fn leave(&self, times: u32, _: Outcome) {
+        self.0.lock().unwrap().push(times);
+    }
+}
+
+impl<C: ?Sized> Admit<C> for Begins {
+    fn try_enter(&self, _: &C) -> Result<u32, Rejected> {
+        Ok(0)
+    }
+}
+
+impl Weigh for Begins {
+    fn try_enter_n(&self, _: u64) -> Result<u32, Rejected> {
+        Ok(0)
+    }
+}
+
+#[test]
+fn work_that_waited_for_a_later_gate_begins_when_all_have_admitted_it() {
+    let all: [Arc<Begins>; 8] = Default::default();
+    let [a, b, c, d, e, f, g, h] = all.clone();
+    let places = Arc::new(Places::new(1).waiting());
+    let forms = (
+        (a, Some(b), Box::new(c)),
+        (d.named("named"), e.by(|(): &()| 7), f.by_ref(|unit: &()| unit)),
+        (g.weighted(|(): &()| 7), AnyGate::new(h)),
+    );
+    let gates = (forms, &places);
+
+    let held = places.try_admit().unwrap();
+    let mut admitting = pin!(gates.admit());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(admitting.as_mut().poll(&mut cx).is_pending());
+    drop(held);
+    let Poll::Ready(Ok(permit)) = admitting.as_mut().poll(&mut cx) else {
+        panic!("the place is free");
+    };
+    drop(permit);
+    assert!(
+        all.iter().all(|gate| *gate.0.lock().unwrap() == [1]),
+        "{:?}",
+        all.map(|g| g.0.lock().unwrap().clone())
+    );
+}
+
+#[tokio::test]
+async fn work_that_waited_for_no_later_gate_has_begun_when_it_was_admitted() {
+    let places = Places::new(1).waiting();
+    let gates = (&places, Begins::default(), Places::new(9).waiting());
+    let held = places.try_admit().unwrap();
+    let admitting = gates.admit();
+    let (permit, ()) = tokio::join!(admitting, async { drop(held) });
+    drop(permit.unwrap());
+    drop(gates.try_admit().unwrap());
+    assert_eq!(*gates.1.0.lock().unwrap(), [0, 0]);
 }
 
 #[test]

@@ -161,6 +161,11 @@ where
     type Ticket = KeyedGatesTicket<G>;
 
     #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        ticket.gate.begin(&mut ticket.inner);
+    }
+
+    #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {
         ticket.gate.leave(ticket.inner, outcome);
     }

@@ -242,6 +242,11 @@ impl<G: PerKey, F: Send + Sync> Gate for Keyed<G, F> {
     type Ticket = KeyedTicket<G::Ticket>;
 
     #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        self.gate.begin(&mut ticket.inner);
+    }
+
+    #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {
         let Some((index, tag)) = ticket.slot else {
             return self.gate.leave_in(&self.overflow, ticket.inner, outcome);

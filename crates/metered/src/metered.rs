@@ -71,8 +71,8 @@ impl<G, K: Clock> Metered<G, K> {
         Self { wait: Some(self.meters.wait()), ..self }
     }
 
-    /// Also records the time from admission to the end of the work, unless it
-    /// was never started. By default off: it costs a reading of the clock at
+    /// Also records the time from the beginning of the work to its end, unless it
+    /// was never started; it begins when all gates of a tuple have admitted it. By default off: it costs a reading of the clock at
     /// either end and an entry in a histogram.
     #[must_use = "this returns the gate, it does not change it in place"]
     pub fn service_time(self) -> Self {
@@ -138,6 +138,14 @@ impl<G, K: Clock> Metered<G, K> {
 
 impl<G: Gate, K: Clock> Gate for Metered<G, K> {
     type Ticket = MeteredTicket<G::Ticket>;
+
+    #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        self.gate.begin(&mut ticket.inner);
+        if self.service.is_some() {
+            ticket.since = self.clock.now();
+        }
+    }
 
     #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {

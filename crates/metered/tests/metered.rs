@@ -15,7 +15,7 @@ use std::{
     future::pending,
     pin::pin,
     sync::atomic::{AtomicU64, Ordering},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
@@ -161,6 +161,27 @@ fn work_that_never_started_has_no_service_time() {
         permit.finish(Outcome::Failure);
     });
     assert!(text.contains("plimsoll_service_seconds{gate=\"g\"} = histogram [0.0]"), "{text}");
+}
+
+#[test]
+fn work_that_waits_for_a_later_gate_is_not_served_yet() {
+    let text = recorded(|| {
+        let clock = ManualClock::new();
+        let first = Metered::new("g", Places::new(1)).service_time().clock(clock.clone());
+        let gates = (first, Places::new(1).waiting());
+        let held = gates.1.try_admit().unwrap();
+        let mut admitting = pin!(gates.admit());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(admitting.as_mut().poll(&mut cx).is_pending());
+        clock.advance(Duration::from_secs(5));
+        drop(held);
+        let Poll::Ready(Ok(permit)) = admitting.as_mut().poll(&mut cx) else {
+            panic!("the place is free");
+        };
+        clock.advance(Duration::from_secs(1));
+        permit.finish(Outcome::Success);
+    });
+    assert!(text.contains("plimsoll_service_seconds{gate=\"g\"} = histogram [1.0]"), "{text}");
 }
 
 /// Counts how often it is read.

@@ -2,7 +2,12 @@
 
 use crate::{MILLI, NANO, OPEN, SECOND, admit, builder, call, calls};
 use plimsoll_breaker::State;
-use plimsoll_core::{GateExt, Outcome, verdict};
+use plimsoll_core::{GateExt, Outcome, testing::Places, verdict};
+use plimsoll_keyed::PerKeyExt;
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 #[test]
 fn it_opens_at_the_ratio_and_not_a_call_below() {
@@ -86,6 +91,29 @@ fn slow_calls_open_it_though_they_succeed() {
     assert_eq!(breaker.state(), State::Closed);
     run(MILLI * 101);
     assert_eq!(breaker.state(), State::Open);
+}
+
+#[test]
+fn waiting_for_a_place_behind_the_breaker_makes_no_call_slow() {
+    let (builder, clock) = builder();
+    let builder = builder.slow_calls(MILLI * 100, 0.5).min_requests(1);
+    let one = builder.clone().build().unwrap();
+    let per_key = builder.build().unwrap().keyed(|(): &()| 7);
+    let gates = (one, per_key, Places::new(1).waiting());
+    let mut cx = Context::from_waker(Waker::noop());
+
+    let held = gates.2.try_admit().unwrap();
+    let mut admitting = pin!(gates.admit());
+    assert!(admitting.as_mut().poll(&mut cx).is_pending());
+    clock.advance(MILLI * 500);
+    drop(held);
+    let Poll::Ready(Ok(permit)) = admitting.as_mut().poll(&mut cx) else {
+        panic!("the place is free");
+    };
+    clock.advance(MILLI * 100);
+    permit.finish(Outcome::Success);
+    assert_eq!(gates.0.counts().slow, 0);
+    assert!(gates.try_admit().is_ok(), "neither of them is open");
 }
 
 #[test]

@@ -8,6 +8,7 @@ type BoxedEnter<'a> =
 
 /// What of a gate over `C` fits behind a pointer.
 trait DynGate<C: ?Sized>: Send + Sync {
+    fn begin(&self, ticket: &mut (dyn Any + Send));
     fn leave(&self, ticket: Box<dyn Any + Send>, outcome: Outcome);
     fn try_enter(&self, cx: &C) -> Result<Box<dyn Any + Send>, Rejected>;
     fn enter<'a>(&'a self, cx: &'a C) -> BoxedEnter<'a>
@@ -16,8 +17,14 @@ trait DynGate<C: ?Sized>: Send + Sync {
 }
 
 impl<C: ?Sized, G: Admit<C, Ticket: 'static>> DynGate<C> for G {
+    // Tickets come back to the gate that issued them, so the type is right.
+    fn begin(&self, ticket: &mut (dyn Any + Send)) {
+        if let Some(ticket) = ticket.downcast_mut() {
+            Gate::begin(self, ticket);
+        }
+    }
+
     fn leave(&self, ticket: Box<dyn Any + Send>, outcome: Outcome) {
-        // Tickets come back to the gate that issued them, so the type is right.
         if let Ok(ticket) = ticket.downcast() {
             Gate::leave(self, *ticket, outcome);
         }
@@ -74,6 +81,10 @@ impl<C: ?Sized> fmt::Debug for AnyGate<C> {
 
 impl<C: ?Sized> Gate for AnyGate<C> {
     type Ticket = Box<dyn Any + Send>;
+
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        self.0.begin(&mut **ticket);
+    }
 
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {
         self.0.leave(ticket, outcome);

@@ -26,6 +26,11 @@ impl<G: Gate, F: Send + Sync> Gate for By<G, F> {
     type Ticket = G::Ticket;
 
     #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        self.gate.begin(ticket);
+    }
+
+    #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {
         self.gate.leave(ticket, outcome);
     }
@@ -88,6 +93,11 @@ impl<G, F> ByRef<G, F> {
 
 impl<G: Gate, F: Send + Sync> Gate for ByRef<G, F> {
     type Ticket = G::Ticket;
+
+    #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        self.gate.begin(ticket);
+    }
 
     #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {

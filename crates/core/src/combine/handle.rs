@@ -9,6 +9,11 @@ macro_rules! forward {
             type Ticket = G::Ticket;
 
             #[inline]
+            fn begin(&self, ticket: &mut Self::Ticket) {
+                (**self).begin(ticket);
+            }
+
+            #[inline]
             fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {
                 (**self).leave(ticket, outcome);
             }
@@ -72,6 +77,13 @@ forward!(&G, Arc<G>, Box<G>);
 /// `None` admits everything: a gate that configuration may leave out.
 impl<G: Gate> Gate for Option<G> {
     type Ticket = Option<G::Ticket>;
+
+    #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        if let (Some(gate), Some(ticket)) = (self, ticket) {
+            gate.begin(ticket);
+        }
+    }
 
     #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {

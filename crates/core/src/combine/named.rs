@@ -28,6 +28,11 @@ impl<G: Gate> Gate for Named<G> {
     type Ticket = G::Ticket;
 
     #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        self.gate.begin(ticket);
+    }
+
+    #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {
         self.gate.leave(ticket, outcome);
     }

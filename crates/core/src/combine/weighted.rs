@@ -26,6 +26,11 @@ impl<G: Gate, F: Send + Sync> Gate for Weighted<G, F> {
     type Ticket = G::Ticket;
 
     #[inline]
+    fn begin(&self, ticket: &mut Self::Ticket) {
+        self.gate.begin(ticket);
+    }
+
+    #[inline]
     fn leave(&self, ticket: Self::Ticket, outcome: Outcome) {
         self.gate.leave(ticket, outcome);
     }

@@ -192,7 +192,10 @@ where
             let held = self.fill(cx, gate);
             let name = self.name;
             assert_eq!(count(&held), self.capacity, "{name}, {form}: after {round} refunds");
-            held.into_iter().for_each(|ticket| gate.leave(ticket, Outcome::Unused));
+            for mut ticket in held {
+                gate.begin(&mut ticket); // which takes nothing, and gives nothing back
+                gate.leave(ticket, Outcome::Unused);
+            }
         }
     }
 
