@@ -116,9 +116,9 @@ fn no_token_is_taken_twice() {
 
 /// The rate is cut to a thousandth while two tokens are taken: what is taken
 /// and what is left add up, in the old units or in the new. Turns red when a
-/// reader does not look at the version again, when `unit` is stored or loaded
-/// without an order (no other setting decides here), and when the dial is turned
-/// without converting the mark.
+/// reader does not look at the version again, when `unit` or `depth`, which decide
+/// here, or the last version is stored without `Release`, and when the dial is
+/// turned without converting the mark.
 #[test]
 fn a_new_rate_neither_mints_nor_burns_tokens() {
     search_within(PREEMPTIONS, || {

@@ -90,7 +90,7 @@ fn the_last_place_of_an_approximate_window_goes_to_one() {
 /// turned the word to the next one. The late one must not take the new word for
 /// an old one and wipe it: with a limit of 1, exactly one of the two passes.
 /// Turns red when `newest` is read before the word, when it is raised after the
-/// exchange, and when either ordering of the exchange is relaxed.
+/// exchange, and when the word is loaded or exchanged, either way, with `Relaxed`.
 #[test]
 fn a_late_reader_of_the_clock_does_not_wipe_the_next_window() {
     search(|| {
