@@ -169,9 +169,9 @@ fn no_admission_is_forgotten_when_three_keys_want_two_slots() {
 }
 
 /// A place is given back while another key wants the slot: it is given back
-/// once, to where it was taken. Red when `Keyed::leave` does not look at the tag
-/// (then the stranger's place is given back), or drops every ticket whose
-/// outcome is not exact.
+/// once, to where it was taken. Red when `Keyed::leave` drops every ticket whose
+/// outcome is not exact. (It need not look at the tag here: a state is not fresh
+/// until its place is back. The next model is the one that needs it.)
 #[test]
 fn a_place_that_is_given_back_late_is_given_back_once() {
     search(|| {
@@ -240,8 +240,9 @@ impl PerKey for Token {
 
 /// A token goes back unused while another key takes over its state, which is
 /// fresh by the passing of time. The stranger does not get the token, and if
-/// the slot stays with its key, the key does. Red when `Table::leave` does not
-/// count itself, and when it takes a slot set aside for a lost one. The orders of
+/// the slot stays with its key, the key does. Red when `Table::leave` does not look
+/// at the tag or does not count itself, when `Table::take` does not look at the
+/// count, and when `leave` takes a slot set aside for a lost one. The orders of
 /// the count do not show: a read-modify-write of loom's sees the newest value.
 #[test]
 fn an_unused_token_goes_back_to_its_key_or_to_nobody() {
