@@ -74,6 +74,17 @@ fn fits(word: u64, n: u32) -> bool {
     u64::from(used_of(word)) + u64::from(n) <= u64::from(limit_of(word))
 }
 
+/// Whether nobody waits and `n` more fit: with the bit of those who wait above it,
+/// what is taken is more than any limit, so that one comparison answers both.
+fn is_free(word: u64, n: u32) -> bool {
+    (word >> USED_SHIFT) + u64::from(n) <= u64::from(limit_of(word))
+}
+
+/// Why `n` places were not free.
+fn refusal(word: u64, n: u32) -> NoPlace {
+    if n > limit_of(word) { NoPlace::TooLarge } else { NoPlace::Full }
+}
+
 fn used(n: u32) -> u64 {
     u64::from(n) << USED_SHIFT
 }
@@ -110,18 +121,24 @@ impl<O: Order> Places<O> {
         if n == 0 {
             return Ok(());
         }
-        let mut word = self.word.load(Ordering::Relaxed);
-        loop {
-            if word & WAITING != 0 || !fits(word, n) {
-                let never = n > limit_of(word);
-                return Err(if never { NoPlace::TooLarge } else { NoPlace::Full });
-            }
-            // Acquire: what the last holder did comes before what this one does.
+        let word = self.word.load(Ordering::Relaxed);
+        if !is_free(word, n) {
+            return Err(refusal(word, n));
+        }
+        self.replace(word, word + used(n)).or_else(|seen| self.try_again(seen, n))
+    }
+
+    /// Somebody else was faster. Out of line: the first attempt costs less alone.
+    #[cold]
+    #[inline(never)]
+    fn try_again(&self, mut word: u64, n: u32) -> Result<(), NoPlace> {
+        while is_free(word, n) {
             match self.replace(word, word + used(n)) {
                 Ok(()) => return Ok(()),
                 Err(seen) => word = seen,
             }
         }
+        Err(refusal(word, n))
     }
 
     /// Takes `n` places, waiting for them in line.
@@ -217,6 +234,8 @@ impl<O: Order> Places<O> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Acquire: what the last holder did comes before what the next one does.
+    #[inline]
     fn replace(&self, word: u64, new: u64) -> Result<(), u64> {
         self.word.compare_exchange(word, new, Ordering::Acquire, Ordering::Relaxed).map(drop)
     }
@@ -282,7 +301,7 @@ impl<O: Order> Places<O> {
             if n > limit_of(word) {
                 return Err(NoPlace::TooLarge);
             }
-            let new = if word & WAITING == 0 && fits(word, n) {
+            let new = if is_free(word, n) {
                 word + used(n)
             } else {
                 if asked.is_none() {
