@@ -19,8 +19,13 @@ pub(crate) enum Patience {
 }
 
 impl Patience {
+    /// More than a clock can count, 584 years, has no end.
     pub(crate) fn at_most(time: Duration) -> Self {
-        if time.is_zero() { Self::Never } else { Self::AtMost(time) }
+        match u64::try_from(time.as_nanos()) {
+            Ok(0) => Self::Never,
+            Ok(_) => Self::AtMost(time),
+            Err(_) => Self::UntilDeadline,
+        }
     }
 }
 

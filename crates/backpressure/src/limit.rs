@@ -280,8 +280,9 @@ impl<D: Discipline, K: Clock> ConcurrencyLimit<D, K> {
         Self { entrance: Entrance { patience, ..self.entrance }, ..self }
     }
 
-    /// Measures deadlines and waits by `clock`; sleeping is the runtime's. By
-    /// default [`DefaultClock`].
+    /// Measures deadlines by `clock`, and in disciplines that go by them waits;
+    /// sleeping, and with it patience, is the runtime's. By default
+    /// [`DefaultClock`].
     #[must_use]
     pub fn clock<L: Clock + Clone>(self, clock: L) -> ConcurrencyLimit<D, L> {
         let order = self.discipline.order(clock.clone());

@@ -10,6 +10,7 @@ use plimsoll_wait::{NoPlace, Order, Take};
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::time::{Sleep, sleep};
 
@@ -29,9 +30,17 @@ struct Wait<'a, O: Order> {
     take: Take<'a, O>,
     /// Work that starts later is of no use.
     latest: Tick,
-    until: Tick,
+    end: End,
     /// Armed only by who must wait, and not for ever.
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What ends a wait, and how long after its beginning.
+#[derive(Clone, Copy)]
+enum End {
+    Never,
+    Patience(Duration),
+    Deadline(Duration),
 }
 
 impl<'a, K: Clock, O: Order, F> Taking<'a, K, O, F> {
@@ -80,16 +89,23 @@ impl<'a, K: Clock, O: Order, F> Taking<'a, K, O, F> {
         }
         let patience = match entrance.patience {
             Patience::Never => return Err(entrance.full()),
-            Patience::AtMost(time) => entrance.clock.now() + time,
-            Patience::UntilDeadline => Tick::MAX,
+            Patience::AtMost(time) => End::Patience(time),
+            Patience::UntilDeadline => End::Never,
         };
         let latest = latest();
-        let until = latest.min(patience);
-        if entrance.is_past(latest) {
-            return Err(entrance.late());
-        }
+        let end = if latest == Tick::MAX {
+            // Patience alone needs no clock but the timer's.
+            patience
+        } else {
+            let left = latest.since(entrance.clock.now());
+            match patience {
+                _ if left.is_zero() => return Err(entrance.late()),
+                End::Patience(time) if time < left => patience,
+                _ => End::Deadline(left),
+            }
+        };
         let take = entrance.places.take_as(self.n, self.about);
-        Ok(Some(Wait { take, latest, until, timer: None }))
+        Ok(Some(Wait { take, latest, end, timer: None }))
     }
 }
 
@@ -115,16 +131,12 @@ impl<O: Order> Wait<'_, O> {
                 Ok(()) => Ok(()),
             });
         }
-        if self.until == Tick::MAX {
-            return Poll::Pending;
-        }
-        let until = self.until;
-        let timer =
-            self.timer.get_or_insert_with(|| Box::pin(sleep(until.since(entrance.clock.now()))));
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(if until == self.latest { entrance.late() } else { entrance.full() }))
+        let (End::Patience(time) | End::Deadline(time)) = self.end else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(time)));
+        timer.as_mut().poll(cx).map(|()| {
+            let patience = matches!(self.end, End::Patience(_));
+            Err(if patience { entrance.full() } else { entrance.late() })
+        })
     }
 }
 

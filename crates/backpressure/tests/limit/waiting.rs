@@ -149,6 +149,16 @@ async fn work_whose_deadline_has_passed_is_refused_though_a_place_is_free() {
     assert_eq!((refusal.reason(), limit.in_flight()), (Reason::Deadline, 0));
 }
 
+#[test]
+fn patience_beyond_what_a_clock_can_count_has_no_end_and_no_timer() {
+    let limit = ConcurrencyLimit::new(1).wait_at_most(Duration::MAX);
+    let held = limit.try_admit().unwrap();
+    let mut wait = Box::pin(limit.admit());
+    assert!(poll(&mut wait).is_none(), "it waits, though there is no runtime");
+    drop(held);
+    assert!(poll(&mut wait).unwrap().is_ok());
+}
+
 /// There is nothing that could wake it: it says so, rather than wait for ever, and
 /// the line goes on without it.
 #[test]
