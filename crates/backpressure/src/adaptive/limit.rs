@@ -232,6 +232,12 @@ impl<K: Clock> AdaptiveLimit<K> {
 impl<K: Clock> Gate for AdaptiveLimit<K> {
     type Ticket = AdaptiveTicket;
 
+    /// What work waits for behind the limit is no latency of what the limit protects.
+    #[inline]
+    fn begin(&self, ticket: &mut AdaptiveTicket) {
+        ticket.started = self.entrance.clock.now();
+    }
+
     #[inline]
     fn leave(&self, ticket: AdaptiveTicket, outcome: Outcome) {
         let in_flight = self.entrance.places.give_back(ticket.places);

@@ -62,7 +62,9 @@ impl Probing {
         let gradient = (TOLERANCE * base / window.latency).clamp(0.5, 2.0);
         let next = gradient * limit + limit.sqrt();
         self.pinned = if next <= low { self.pinned + 1 } else { 0 };
-        if now >= self.due || self.pinned >= PINNED {
+        // A clock that was ahead has said when.
+        let too_far = self.due > now + self.every + self.every;
+        if now >= self.due || too_far || self.pinned >= PINNED {
             self.probing = true;
             return limit;
         }

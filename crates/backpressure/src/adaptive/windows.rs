@@ -22,6 +22,8 @@ pub(super) struct Windows {
     enough: AtomicU64,
     closing: Mutex<Closing>,
     length: Duration,
+    /// Nanoseconds. A window that ends later than that was begun by a clock that was ahead.
+    too_far: u64,
     min_samples: u64,
     percentile: Option<f64>,
 }
@@ -59,6 +61,7 @@ impl Windows {
             enough: AtomicU64::new(tuner.enough().min(FULL)),
             closing: Mutex::new(Closing { tuner, totals: Totals::default(), last: Tick::ZERO }),
             length,
+            too_far: (Tick::ZERO + length + length).as_nanos(),
             min_samples: min_samples.into(),
             percentile,
         }
@@ -69,6 +72,10 @@ impl Windows {
     #[inline]
     pub(super) fn count(&self, ended: &Ended, publish: impl FnOnce(u32)) {
         let (started, now) = (ended.started.as_nanos(), ended.now.as_nanos());
+        let end = self.end.load(Ordering::Relaxed);
+        if end > now.saturating_add(self.too_far) {
+            return self.restart(ended.now);
+        }
         // A clock that went back would make it look fast.
         if started > now || started < self.since.load(Ordering::Relaxed) {
             return;
@@ -83,9 +90,20 @@ impl Windows {
             self.sampler.failed(thread);
             0
         };
-        if samples >= enough || now >= self.end.load(Ordering::Relaxed) {
+        if samples >= enough || now >= end {
             self.collect(ended, publish);
         }
+    }
+
+    /// A clock that had jumped ahead is back: the window would end after as long.
+    #[cold]
+    fn restart(&self, now: Tick) {
+        let Some(mut closing) = self.try_lock() else { return };
+        let Closing { tuner, totals, last } = &mut *closing;
+        self.sampler.collect(totals);
+        self.discard(totals);
+        *last = now;
+        self.begin(tuner, now);
     }
 
     #[cold]

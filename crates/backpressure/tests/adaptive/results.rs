@@ -2,11 +2,15 @@
 
 use super::{MILLI, SECOND, busy};
 use plimsoll_backpressure::AdaptiveLimit;
-use plimsoll_core::{Clock, Gate, GateExt, Load, ManualClock, Outcome, Reason, Tick, Weigh};
+use plimsoll_core::{
+    Clock, Gate, GateExt, Load, ManualClock, Outcome, Reason, Tick, Weigh, testing::Places,
+};
 use std::{
+    pin::pin,
     sync::Arc,
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     thread,
+    time::Duration,
 };
 
 /// A limit of 100 that wants work to take 50 ms.
@@ -124,6 +128,57 @@ fn time_that_goes_back_is_not_taken_for_speed() {
         clock.set(now + SECOND);
     }
     assert_eq!(limit.limit(), 100);
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_and_comes_back_leaves_a_limit_that_learns() {
+    for jump in [SECOND * 3_600, Duration::MAX] {
+        for limit in [AdaptiveLimit::aimd(MILLI * 50), AdaptiveLimit::probing(SECOND * 10)] {
+            let clock = ManualClock::new();
+            let limit = limit.start_at(100).clock(clock.clone());
+            busy(&limit, &clock, MILLI * 40, Outcome::Success);
+            let before = clock.now();
+            clock.advance(jump);
+            busy(&limit, &clock, MILLI * 40, Outcome::Success);
+            clock.set(before);
+            let at_first = busy(&limit, &clock, MILLI * 40, Outcome::Success);
+            (0..30).for_each(|_| _ = busy(&limit, &clock, SECOND, Outcome::Success));
+            let limit = limit.limit();
+            assert!(limit < at_first / 2, "{limit} of {at_first}, after {jump:?}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_and_comes_back_puts_no_probe_off() {
+    let clock = ManualClock::new();
+    let limit = AdaptiveLimit::probing(SECOND * 10).start_at(100).clock(clock.clone());
+    let before = clock.now();
+    clock.advance(SECOND * 3_600);
+    busy(&limit, &clock, MILLI * 40, Outcome::Success);
+    clock.set(before);
+    let seconds = (0..20).map(|_| busy(&limit, &clock, MILLI * 40, Outcome::Success));
+    assert!(seconds.min() < Some(20), "it was to be measured every ten seconds");
+}
+
+#[test]
+fn what_work_waits_for_behind_the_limit_is_no_latency() {
+    let (limit, clock) = aimd();
+    let gates = (limit, Places::new(1).waiting());
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..3 {
+        let held = gates.1.try_admit().unwrap();
+        let mut admitting = pin!(gates.admit());
+        assert!(admitting.as_mut().poll(&mut cx).is_pending());
+        clock.advance(SECOND);
+        drop(held);
+        let Poll::Ready(Ok(permit)) = admitting.as_mut().poll(&mut cx) else {
+            panic!("the place is free");
+        };
+        clock.advance(MILLI * 45);
+        permit.finish(Outcome::Success);
+    }
+    assert_eq!(gates.0.limit(), 100);
 }
 
 #[test]
