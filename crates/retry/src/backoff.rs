@@ -189,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn equal_pauses_reach_from_half_the_step_to_all_of_it() {
+        for (step, half) in [(100, 50), (3, 2), (1, 1)] {
+            let [step, half] = [step, half].map(Duration::from_nanos);
+            let backoff = Backoff::constant(step).with_jitter(Jitter::Equal);
+            let reach = [0, u64::MAX].map(|random| backoff.pause(1, Duration::ZERO, random));
+            assert_eq!(reach, [half, step]);
+        }
+    }
+
+    #[test]
+    fn decorrelated_pauses_reach_from_the_base_to_three_times_the_last() {
+        let backoff = Backoff::exponential(100 * MS).unwrap().with_jitter(Jitter::Decorrelated);
+        for (last, longest) in [(0, 300), (100, 300), (250, 750), (20_000, 30_000)] {
+            let reach = [0, u64::MAX].map(|random| backoff.pause(9, MS * last, random));
+            assert_eq!(reach, [100 * MS, MS * longest], "after {last} ms");
+        }
+    }
+
+    #[test]
     fn a_base_over_the_default_cap_raises_it() {
         let backoff = Backoff::exponential(2 * CAP).unwrap().with_jitter(Jitter::None);
         assert_eq!(backoff.pause(9, Duration::ZERO, 0), 2 * CAP);

@@ -166,6 +166,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_drawn_comes_on_top_of_what_was_asked_with_any_jitter() {
+        for (jitter, pause) in [
+            (Jitter::Full, 1_100),
+            (Jitter::Equal, 1_100),
+            (Jitter::Decorrelated, 1_300),
+            (Jitter::None, 1_000),
+        ] {
+            let (plan, mut course) =
+                (plan(backoff(100_000_000, jitter)), Course::new(Tick::MAX, Tick::MAX));
+            let asked = Verdict::NotBefore(1_000 * MS);
+            let next = plan.next(&mut course, asked, Tick::ZERO, u64::MAX, None);
+            assert_eq!(next.map(|(pause, _)| pause).ok(), Some(MS * pause), "{jitter:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_of_all_that_may_be_asked_for_is_kept_to_and_not_a_nanosecond_more() {
+        let plan = plan(Backoff::constant(MS));
+        for (more, stop) in [(0, None), (1, Some(Stop::Wait))] {
+            let asked = Verdict::NotBefore(plan.longest_wait + Duration::from_nanos(more));
+            let mut course = Course::new(Tick::MAX, Tick::MAX);
+            assert_eq!(plan.next(&mut course, asked, Tick::ZERO, 0, None).err(), stop);
+        }
+    }
+
+    #[test]
     fn what_is_stopped_for_another_reason_costs_the_budget_nothing() {
         let budget = RetryBudget::new(0.0).at_least(1);
         let once = Plan { attempts: 1, ..plan(Backoff::constant(MS)) };

@@ -188,6 +188,36 @@ mod tests {
         assert!(estimate.get().is_some());
     }
 
+    #[test]
+    fn it_begins_where_the_first_call_was_whether_that_was_waited_for_or_not() {
+        let (waited_for, overtaken) = (Quantile::new(0.9).unwrap(), Quantile::new(0.9).unwrap());
+        waited_for.record(700 * US);
+        overtaken.record_over(700 * US);
+        for estimate in [waited_for, overtaken] {
+            assert_eq!(estimate.word() & LEVEL, level(700 * US));
+        }
+    }
+
+    #[test]
+    fn a_first_call_that_says_nothing_of_the_rest_is_forgotten_before_anything_is_hedged() {
+        let estimate = Quantile::new(0.9).unwrap();
+        estimate.record(US);
+        for _ in 1..WARM {
+            estimate.record(1_000 * US);
+        }
+        let off = off(&estimate, 1_000 * US);
+        assert!(off < 0.25, "off by {off}");
+    }
+
+    #[test]
+    fn it_goes_on_after_more_calls_than_it_counts() {
+        let estimate = Quantile::new(0.9).unwrap();
+        for _ in 0..u64::from(u16::MAX) + WARM / 2 {
+            estimate.record(1_000 * US);
+        }
+        assert!(estimate.get().is_some());
+    }
+
     proptest! {
         #[test]
         fn no_latency_makes_it_wrap(

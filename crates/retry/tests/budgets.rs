@@ -46,7 +46,9 @@ fn a_good_day_does_not_pay_for_an_outage() {
 
 #[test]
 fn the_ratio_is_exact_however_many_successes() {
-    for (ratio, successes, granted) in [(0.1, 1_000, 100), (0.3, 10, 3), (1e-6, 1_000_000, 1)] {
+    for (ratio, successes, granted) in
+        [(0.1, 1_000, 100), (0.000_249, 4_017, 1), (1e-6, 1_000_000, 1)]
+    {
         let budget = RetryBudget::new(ratio);
         earn(&budget, successes - 1);
         assert_eq!(budget.available(NOW), granted - 1, "{ratio}");
@@ -273,6 +275,7 @@ fn bad_settings_are_told_with_the_rule() {
         .map(|ratio| RetryBudget::try_new(ratio).unwrap_err().allowed())
         .into();
     assert_eq!(texts, HashSet::from(["0, or 0.000001 to 1"]));
+    assert!(RetryBudget::new(0.2).try_at_least(1_000_000).is_ok());
     assert!(RetryBudget::new(0.2).try_at_least(1_000_001).is_err());
 }
 
