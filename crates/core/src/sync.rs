@@ -103,6 +103,18 @@ pub mod modelled {
         search_announced(model);
     }
 
+    /// The same, with at most so many where the model is as it is, too.
+    pub fn search_up_to(
+        preemptions: usize,
+        by_change: usize,
+        model: impl Fn() + Sync + Send + Copy + 'static,
+    ) {
+        bounded(preemptions, model);
+        read_by_change(true);
+        bounded(by_change, model);
+        search_announced(model);
+    }
+
     fn search_announced(model: impl Fn() + Sync + Send + 'static) {
         READ.store(ANNOUNCED, SeqCst);
         bounded(2, model);

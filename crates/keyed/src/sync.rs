@@ -3,5 +3,5 @@
 #[cfg(feature = "gates")]
 pub(crate) use plimsoll_core::sync::AtomicUsize;
 #[cfg(all(test, plimsoll_loom))]
-pub(crate) use plimsoll_core::sync::modelled::{search, search_within};
+pub(crate) use plimsoll_core::sync::modelled::{search, search_up_to, search_within};
 pub(crate) use plimsoll_core::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
