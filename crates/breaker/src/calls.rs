@@ -183,3 +183,72 @@ impl Calls<'_> {
         if self.span.exact() { (field >> before).count_ones().into() } else { field }
     }
 }
+
+#[cfg(all(test, not(plimsoll_loom)))]
+mod tests {
+    use super::*;
+
+    fn fails(calls: &Calls<'_>, generation: u64) {
+        let position = calls.claim(generation, || true).expect("current");
+        calls.note_ended(generation, position, true, false);
+    }
+
+    #[test]
+    fn a_failure_that_is_noted_late_counts_while_the_window_holds_its_call_and_no_longer() {
+        for length in [1, 2, 16, 17, 100, EXACT] {
+            for later in [length - 1, length] {
+                let (head, failed) = (AtomicU64::new(0), Ring::default());
+                let calls =
+                    Calls { span: Span::of(length), head: &head, failed: &failed, slow: None };
+                // Its slot is to begin with it.
+                (0..BITS).for_each(|_| _ = calls.claim(0, || true));
+                let late = calls.claim(0, || true).expect("current");
+                (0..later).for_each(|_| _ = calls.claim(0, || true));
+                calls.note_ended(0, late, true, false);
+                assert_eq!(calls.sum(0).1, u64::from(later < length), "{later} after it");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_that_is_noted_in_a_later_generation_wipes_nothing_there() {
+        let (head, failed) = (AtomicU64::new(0), Ring::default());
+        let calls = Calls { span: Span::of(10), head: &head, failed: &failed, slow: None };
+        let late = calls.claim(0, || true).expect("current");
+        fails(&calls, 1);
+        calls.note_ended(0, late, true, false);
+        assert_eq!((calls.sum(0), calls.sum(1)), ((0, 0, 0), (1, 1, 0)));
+    }
+
+    /// A label comes again after 2^24 laps. Successes leave no mark in a slot, so it is
+    /// tended: else a failure of four billion calls ago would count once more.
+    #[test]
+    fn what_failed_billions_of_calls_ago_does_not_come_back() {
+        let (head, failed) = (AtomicU64::new(0), Ring::default());
+        let span = Span::of(10);
+        let calls = Calls { span, head: &head, failed: &failed, slow: Some(&Ring::default()) };
+        let lap = span.block * (BUCKETS + 1);
+        for first in [0, 3, span.block - 1] {
+            head.store(first, Ordering::SeqCst);
+            let position = calls.claim(0, || true).expect("current");
+            calls.note_ended(0, position, true, true);
+            assert_eq!(calls.sum(0), (u64::min(first + 1, 10), 1, 1));
+            for _ in 0..lap {
+                calls.claim(0, || true);
+            }
+            head.store((lap << 24) + first + 1, Ordering::SeqCst);
+            assert_eq!(calls.sum(0), (10, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_slot_is_tended_in_each_block_however_long_it_is() {
+        for calls in 1..3_000 {
+            let Span { block, tended, .. } = Span::of(calls);
+            for epoch in 0..40 {
+                let mut block = epoch * block..(epoch + 1) * block;
+                assert!(block.any(|position| position & tended == 0), "{calls}, {epoch}");
+            }
+        }
+    }
+}

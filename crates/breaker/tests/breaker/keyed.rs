@@ -81,14 +81,35 @@ fn a_state_is_fresh_exactly_while_it_is_closed_and_no_failure_counts() {
 }
 
 #[test]
-fn a_run_of_failures_is_not_forgotten_where_a_rule_counts_it() {
+fn a_run_of_failures_is_not_forgotten_where_a_rule_may_count_it() {
+    for by_own_rule in [true, false] {
+        let (builder, clock) = builder();
+        let builder = builder.window(SECOND);
+        let builder = if by_own_rule {
+            builder.trip_when(|counts| counts.consecutive_failures == 3)
+        } else {
+            builder.consecutive_failures(3)
+        };
+        let breaker = builder.build().unwrap();
+        let state = breaker.fresh();
+        let ticket = breaker.try_enter_in(&state, clock.now()).unwrap();
+        breaker.leave_in(&state, ticket, Outcome::Failure);
+        clock.advance(SECOND * 100);
+        assert!(!breaker.is_fresh(&state, clock.now()));
+    }
+}
+
+#[test]
+fn a_slow_call_is_not_forgotten_while_the_window_holds_it() {
     let (builder, clock) = builder();
-    let breaker = builder.window(SECOND).consecutive_failures(3).build().unwrap();
+    let breaker = builder.slow_calls(SECOND / 2, 0.5).window(SECOND).build().unwrap();
     let state = breaker.fresh();
     let ticket = breaker.try_enter_in(&state, clock.now()).unwrap();
-    breaker.leave_in(&state, ticket, Outcome::Failure);
-    clock.advance(SECOND * 100);
+    clock.advance(SECOND);
+    breaker.leave_in(&state, ticket, Outcome::Success);
     assert!(!breaker.is_fresh(&state, clock.now()));
+    clock.advance(SECOND * 2);
+    assert!(breaker.is_fresh(&state, clock.now()));
 }
 
 /// All keys of one breaker share its observers; where each has a breaker of its own,

@@ -97,15 +97,19 @@ fn however_many_fail_at_once_the_trip_is_told_once() {
 fn probes_that_are_given_up_are_told() {
     let (heard, observer) = heard();
     let (builder, clock) = builder();
-    let builder = builder.consecutive_failures(1).probes(1).on_change(observer);
+    let builder = builder.consecutive_failures(1).probes(2).on_change(observer);
     let breaker = builder.build().unwrap();
     call(&breaker, Outcome::Failure);
     clock.advance(OPEN);
+    call(&breaker, Outcome::Success);
     std::mem::forget(admit(&breaker));
     clock.advance(OPEN * 12);
-    call(&breaker, Outcome::Success);
-    let told: Vec<_> = heard.lock().unwrap().iter().map(|change| change.to).collect();
-    assert_eq!(told, [State::Open, State::HalfOpen, State::HalfOpen, State::Closed]);
+    calls(&breaker, 2, Outcome::Success);
+    let told =
+        heard.lock().unwrap().iter().map(|change| (change.to, change.counts.calls)).collect();
+    let expected =
+        vec![(State::Open, 1), (State::HalfOpen, 0), (State::HalfOpen, 1), (State::Closed, 2)];
+    assert_eq!((expected, breaker.state()), (told, State::Closed));
 }
 
 type Changes = Vec<(State, State)>;

@@ -134,6 +134,39 @@ fn a_rule_of_ones_own_closes_it_and_it_opens_once_all_probes_have_ended_without(
 }
 
 #[test]
+fn a_rule_for_closing_is_not_asked_about_a_probe_that_told_nothing() {
+    let (builder, clock) = builder();
+    let rule = |probes: &Counts| probes.failures == 0;
+    let builder = builder.consecutive_failures(1).close_when(rule);
+    let breaker = builder.build().unwrap();
+    call(&breaker, Outcome::Failure);
+    clock.advance(OPEN);
+    call(&breaker, Outcome::Ignored);
+    call(&breaker, Outcome::Unused);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    call(&breaker, Outcome::Success);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+/// No failure came before the probes: the short way of a success must not take theirs.
+#[test]
+fn probes_close_what_slow_calls_opened() {
+    for by_calls in [true, false] {
+        let (builder, clock) = builder();
+        let builder = builder.slow_calls(MILLI, 0.5).min_requests(1).probes(2);
+        let builder = if by_calls { builder.window_calls(10) } else { builder };
+        let breaker = builder.build().unwrap();
+        let slow = admit(&breaker);
+        clock.advance(MILLI * 2);
+        slow.finish(Outcome::Success);
+        assert_eq!(breaker.state(), State::Open);
+        clock.advance(OPEN);
+        calls(&breaker, 2, Outcome::Success);
+        assert_eq!(breaker.state(), State::Closed, "by calls: {by_calls}");
+    }
+}
+
+#[test]
 fn a_rule_for_closing_that_panics_says_no_and_harms_nobody() {
     let (builder, clock) = builder();
     let rule = |_: &Counts| std::panic::resume_unwind(Box::new("a rule"));

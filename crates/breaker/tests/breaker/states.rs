@@ -3,6 +3,7 @@
 use crate::{NANO, OPEN, admit, brittle, call, calls, half_open};
 use plimsoll_breaker::State;
 use plimsoll_core::{Clock, GateExt, Outcome, Reason, Tick};
+use std::time::Duration;
 
 #[test]
 fn closed_conducts_and_open_refuses() {
@@ -60,14 +61,16 @@ fn a_result_from_before_the_trip_neither_closes_it_nor_keeps_it_open() {
 
 #[test]
 fn a_result_from_before_the_outage_is_not_counted_after_it() {
-    let (breaker, clock) = brittle(1);
-    let late = admit(&breaker);
-    call(&breaker, Outcome::Failure);
-    clock.advance(OPEN);
-    call(&breaker, Outcome::Success);
-    late.finish(Outcome::Failure);
-    assert_eq!(breaker.state(), State::Closed);
-    assert_eq!((breaker.counts().calls, breaker.counts().failures), (0, 0));
+    for outcome in [Outcome::Success, Outcome::Failure] {
+        let (breaker, clock) = brittle(1);
+        let late = admit(&breaker);
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        call(&breaker, Outcome::Success);
+        late.finish(outcome);
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!((breaker.counts().calls, breaker.counts().failures), (0, 0));
+    }
 }
 
 #[test]
@@ -155,12 +158,16 @@ fn a_probe_under_way_does_not_undo_what_somebody_forced() {
 
 #[test]
 fn a_reset_forgets_the_calls_under_way() {
-    let (breaker, _clock) = brittle(1);
-    let under_way = admit(&breaker);
-    breaker.reset();
-    under_way.finish(Outcome::Failure);
-    assert_eq!(breaker.state(), State::Closed);
-    assert_eq!(breaker.counts().calls, 0);
+    for outcome in [Outcome::Success, Outcome::Failure] {
+        let (breaker, _clock) = brittle(1);
+        call(&breaker, Outcome::Success);
+        let under_way = admit(&breaker);
+        breaker.reset();
+        call(&breaker, Outcome::Success);
+        under_way.finish(outcome);
+        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!((breaker.counts().calls, breaker.counts().failures), (1, 0));
+    }
 }
 
 #[test]
@@ -170,7 +177,8 @@ fn a_clock_that_steps_back_opens_nothing_and_one_that_stands_is_waited_for() {
     let opened = clock.now();
     for back in [NANO, OPEN, OPEN * 600] {
         clock.set(opened - back);
-        assert!(breaker.try_admit().is_err());
+        let ago = Duration::from_nanos(opened.as_nanos() - clock.now().as_nanos());
+        assert_eq!(breaker.try_admit().unwrap_err().retry_after(), Some(ago + OPEN));
     }
     clock.set(opened + OPEN);
     assert!(breaker.try_admit().is_ok());
