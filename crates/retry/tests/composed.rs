@@ -144,13 +144,80 @@ async fn a_full_limit_behind_the_breaker_does_not_open_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_bounds_the_retries_of_all_callers_together() {
-    let down = Down::default();
-    let budget = RetryBudget::new(0.2).at_least(0).saving(10);
-    for _ in 0..100 {
-        let retry = Retry::constant(ms(1)).attempts(ATTEMPTS).budget(&budget).clock(TokioClock);
-        let retry = retry.retry_if(|_: &io::Error| true);
-        assert!(retry.run(|| down.get()).await.is_err());
-    }
-    assert_eq!(down.calls(), 100, "nothing was earned, so nothing is tried again");
+async fn a_breaker_before_the_limit_refuses_at_once_and_one_behind_it_after_the_line() {
+    let gates = || {
+        let breaker = breaker();
+        breaker.force_open();
+        (breaker, ConcurrencyLimit::new(1).wait_at_most(ms(1_000)).queue(1))
+    };
+    let slow = async || {
+        sleep(ms(100)).await;
+        Ok::<_, io::Error>(())
+    };
+    let refused_after = async |answer: Result<(), plimsoll_core::Error<io::Error>>,
+                               start: Instant| {
+        assert_eq!(answer.unwrap_err().rejected().unwrap().gate(), "breaker");
+        start.elapsed()
+    };
+
+    let (breaker, limit) = gates();
+    let both = (&breaker, &limit);
+    let (start, _other) = (Instant::now(), limit.try_admit().unwrap());
+    assert_eq!(refused_after(both.run(slow()).await, start).await, ms(0));
+
+    let (breaker, limit) = gates();
+    let both = (&limit, &breaker);
+    let start = Instant::now();
+    let (other, refused, healthy) = tokio::join!(
+        limit.run(slow()),
+        async { refused_after(both.run(slow()).await, start).await },
+        limit.run(slow()),
+    );
+    assert_eq!((other.is_ok(), refused), (true, ms(100)));
+    let line_is_full = healthy.unwrap_err();
+    assert!(line_is_full.rejected().is_some(), "it takes the place in line of one that could go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_within_the_limit_says_nothing_of_the_line_and_one_around_it_does() {
+    // Twenty come at once, one after the other is served, and quickly.
+    let quick = async || {
+        sleep(ms(20)).await;
+        Ok::<_, io::Error>(())
+    };
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    let limit = || ConcurrencyLimit::new(1).wait_at_most(Duration::from_secs(10)).queue(20);
+
+    let gates = (breaker(), limit());
+    let within = async || gates.run(async { timeout(ms(90), quick()).await.map_err(late)? }).await;
+    let answers = futures::future::join_all((0..20).map(|_| within())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(gates.0.state(), State::Closed);
+
+    let (breaker, limit) = (breaker(), limit());
+    let around = async || {
+        let waits_too = async { timeout(ms(90), limit.run(quick())).await.map_err(late) };
+        breaker.run(waits_too).await
+    };
+    let answers = futures::future::join_all((0..20).map(|_| around())).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 4);
+    assert_eq!(breaker.state(), State::Open, "of a dependency that was quick each time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_budget_bounds_the_retries_of_all_callers_and_one_for_each_call_bounds_nothing() {
+    let budget = || RetryBudget::new(0.2).at_least(5);
+    let calls_with = async |budget_of: &dyn Fn() -> RetryBudget| {
+        let down = Down::default();
+        for _ in 0..100 {
+            let retry = Retry::constant(ms(1)).attempts(ATTEMPTS).budget(&budget_of());
+            let retry = retry.clock(TokioClock).retry_if(|_: &io::Error| true);
+            assert!(retry.run(|| down.get()).await.is_err());
+        }
+        down.calls()
+    };
+    let shared = budget();
+    let calls = calls_with(&|| shared.clone()).await;
+    assert!((101..=110).contains(&calls), "five a second are free, not {}", calls - 100);
+    assert_eq!(calls_with(&budget).await, 100 * ATTEMPTS);
 }
