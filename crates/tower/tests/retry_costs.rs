@@ -103,6 +103,22 @@ async fn a_last_attempt_that_left_no_copy_is_not_taken_for_one_that_could_not_be
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_fails_for_good_is_not_said_to_fail_for_want_of_a_copy() {
+    for (transient, why) in [(true, Stop::Unrepeatable), (false, Stop::Permanent)] {
+        let heard = Arc::new(Mutex::new(None));
+        let hear = heard.clone();
+        let retry = plain().retry_if(move |_: &&str| transient);
+        let retry = retry.on_give_up(move |_, _: &Result<(), &str>, why| {
+            *hear.lock().unwrap() = Some(why);
+        });
+        let down = service_fn(async |_: u32| Err::<(), _>("down"));
+        let layer = RetryLayer::new(retry).copied_by(|_: &u32| None);
+        assert_eq!(layer.layer(down).oneshot(1).await, Err("down"));
+        assert_eq!(*heard.lock().unwrap(), Some(why));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hedged_request_is_copied_once_for_each_call_that_another_may_follow() {
     // The answer comes after so many calls.
     for (calls, at_most, copies) in

@@ -225,10 +225,33 @@ async fn each_attempt_carries_its_number_where_that_is_asked_for() {
     });
     let layer = RetryLayer::http(twice());
     let named = layer.clone().attempt_header(HeaderName::from_static("x-attempt"));
-    named.layer(inner.clone()).oneshot(Request::default()).await.unwrap();
+    let judged = named.clone().judge_answers(|_: &Response<String>| Some(Verdict::Transient));
+    let heard = || std::mem::take(&mut *numbers.lock().unwrap());
+    for service in
+        [named.layer(inner.clone()).boxed_clone(), judged.layer(inner.clone()).boxed_clone()]
+    {
+        service.oneshot(Request::default()).await.unwrap();
+        assert_eq!(heard(), [Some("1".into()), Some("2".into())]);
+    }
     layer.layer(inner).oneshot(Request::default()).await.unwrap();
-    let numbers = numbers.lock().unwrap().clone();
-    assert_eq!(numbers, [Some("1".into()), Some("2".into()), None, None]);
+    assert_eq!(heard(), [None, None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_hedge_carries_its_number_where_that_is_asked_for() {
+    let numbers = Arc::new(Mutex::new(Vec::new()));
+    let heard = numbers.clone();
+    let slow = service_fn(move |request: Request<String>| {
+        heard.lock().unwrap().push(request.headers()["x-attempt"].to_str().unwrap().to_owned());
+        async {
+            sleep(120 * MS).await;
+            status(200)
+        }
+    });
+    let hedge = Hedge::after(50 * MS).at_most(3).without_budget().clock(TokioClock);
+    let layer = HedgeLayer::http(hedge).attempt_header(HeaderName::from_static("x-attempt"));
+    layer.layer(slow).oneshot(Request::default()).await.unwrap();
+    assert_eq!(*numbers.lock().unwrap(), ["1", "2", "3"]);
 }
 
 #[tokio::test(start_paused = true)]

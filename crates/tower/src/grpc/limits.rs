@@ -295,6 +295,7 @@ mod tests {
         assert_eq!(GrpcLimits::new().streams(3).stream_window(10).max_connection_window(), 30);
         let many = GrpcLimits::new().streams(u32::MAX);
         assert_eq!(many.max_connection_window(), WIDEST);
+        assert_eq!(many.streams(1 << 16).max_connection_window(), WIDEST, "2³² in all");
         assert_eq!(many.stream_window(WIDEST).max_connection_window(), WIDEST);
     }
 

@@ -15,7 +15,7 @@ pub(super) struct Failed<Res, E> {
 impl<Res, E> Failed<Res, E> {
     /// Why there is no further attempt, where it is known.
     fn stop(&self, why: Stop) -> Stop {
-        if self.unrepeatable && why == Stop::Permanent { Stop::Unrepeatable } else { why }
+        if self.unrepeatable { Stop::Unrepeatable } else { why }
     }
 
     /// Why the first attempt is the last, where no other was prepared.
