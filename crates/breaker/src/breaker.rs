@@ -251,7 +251,8 @@ impl<K: Clock> CircuitBreaker<K> {
     /// Closes it and forgets what was counted, from whatever state; results of
     /// calls under way do not count. The next opening is as long as the first.
     ///
-    /// Observers are told, also where it was closed: it begins anew.
+    /// Observers are told, also where it was closed: it begins anew. So one of them
+    /// that resets it at each change to closed would never end.
     pub fn reset(&self) {
         self.force(Word::closed);
     }

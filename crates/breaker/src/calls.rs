@@ -200,8 +200,8 @@ mod tests {
                 let (head, failed) = (AtomicU64::new(0), Ring::default());
                 let calls =
                     Calls { span: Span::of(length), head: &head, failed: &failed, slow: None };
-                // Its slot is to begin with it.
-                (0..BITS).for_each(|_| _ = calls.claim(0, || true));
+                // In the second lap, so that its slot is to begin with it.
+                (0..BITS * (BUCKETS + 1)).for_each(|_| _ = calls.claim(0, || true));
                 let late = calls.claim(0, || true).expect("current");
                 (0..later).for_each(|_| _ = calls.claim(0, || true));
                 calls.note_ended(0, late, true, false);

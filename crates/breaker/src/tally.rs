@@ -223,3 +223,43 @@ pub(crate) struct Result {
     pub(crate) failed: bool,
     pub(crate) slow: bool,
 }
+
+#[cfg(all(test, not(plimsoll_loom)))]
+mod tests {
+    use super::*;
+    use crate::rules::Scale;
+
+    const NOW: Tick = Tick::from_nanos(1_000);
+    const BAD: Result = Result { failed: true, slow: false };
+
+    fn layout() -> (Layout, Scale) {
+        let scale = Scale::of_bucket(100);
+        (Layout { window: Window::Time { scale }, slow: true }, scale)
+    }
+
+    #[test]
+    fn more_failures_in_a_row_than_can_be_counted_are_as_many_as_can() {
+        let (layout, _) = layout();
+        for generation in [0, 1, RUN, RUN + 1] {
+            let tally = Tally::new(layout, 1);
+            tally.run.store((generation & RUN) << RUN_BITS | (RUN - 1), Ordering::SeqCst);
+            for _ in 0..2 {
+                assert_eq!(tally.record(layout, generation, NOW, BAD, || true), RUN);
+                assert_eq!(tally.counts(layout, generation, NOW).consecutive_failures, RUN);
+            }
+        }
+    }
+
+    /// Between the two steps in which a full bucket is halved.
+    #[test]
+    fn no_more_calls_are_slow_than_there_are() {
+        let (layout, scale) = layout();
+        let tally = Tally::new(layout, 4);
+        tally.record(layout, 0, NOW, BAD, || true);
+        let slow = tally.slow_ring(layout, tally.first_ring(layout)).expect("slow calls count");
+        let bucket = Bucket { generation: 0, epoch: scale.epoch(NOW) };
+        (0..3).for_each(|_| assert!(ring::add(slow, None, bucket, CALL, || true)));
+        let counts = tally.counts(layout, 0, NOW);
+        assert_eq!((counts.calls, counts.slow), (1, 1));
+    }
+}
