@@ -209,6 +209,39 @@ fn a_chunk_of_no_items_panics() {
     drop(rx.recv_chunk(&mut VecDeque::new(), 0));
 }
 
+/// The load is a copy, for those who look without the lock.
+#[test]
+fn the_load_and_the_high_water_follow_each_item_beside_a_chunk() {
+    let (tx, mut rx) = bounded(9);
+    let mut other = rx.clone();
+    let seen = || (tx.load(), tx.stats().load, tx.stats().high_water);
+    assert!(poll(pin!(tx.send_all(&mut (0..3).collect()))).is_ready());
+    assert_eq!(seen(), (3, 3, 3));
+    let mut items = VecDeque::new();
+    let chunk = poll(pin!(rx.recv_chunk(&mut items, 2)));
+    assert!(poll(pin!(tx.send_all(&mut (3..6).collect()))).is_ready());
+    assert_eq!(seen(), (6, 6, 4));
+    assert!(poll(pin!(tx.send(6))).is_ready());
+    assert_eq!(seen(), (7, 7, 5));
+    assert_eq!((poll(pin!(other.recv())), seen()), (Poll::Ready(Some(2)), (6, 6, 5)));
+    drop(chunk);
+    assert_eq!(seen(), (4, 4, 5));
+}
+
+#[test]
+fn a_deque_by_weight_does_not_overtake_who_waits_behind_its_first_item() {
+    let (tx, mut rx) = bounded_by(4, |item: &usize| *item);
+    tx.try_send(4).expect("it is empty");
+    let mut light = VecDeque::from([1, 1]);
+    let (mut light, mut heavy) = (Box::pin(tx.send_all(&mut light)), Box::pin(tx.send(4)));
+    assert!(poll(light.as_mut()).is_pending() && poll(heavy.as_mut()).is_pending());
+    assert_eq!(rx.try_recv(), Ok(4));
+    assert!(poll(light.as_mut()).is_pending(), "the second item waits behind the heavy one");
+    assert_eq!((rx.try_recv(), poll(heavy.as_mut())), (Ok(1), Poll::Ready(Ok(()))));
+    assert_eq!((rx.try_recv(), poll(light.as_mut())), (Ok(4), Poll::Ready(Ok(()))));
+    assert_eq!(rx.try_recv(), Ok(1));
+}
+
 /// What was read and not yet yielded was lost with the reader.
 #[test]
 fn a_prefetch_that_is_dropped_puts_back_what_it_has_not_yielded() {
@@ -229,7 +262,7 @@ fn a_prefetch_that_is_dropped_puts_back_what_it_has_not_yielded() {
 /// Items lay where nobody would look again.
 #[test]
 fn items_in_a_prefetch_are_dropped_with_the_last_receiver() {
-    let (tx, rx) = bounded(3);
+    let (tx, rx) = bounded_by(3, |_: &Arc<()>| 1);
     let item = Arc::new(());
     assert!(poll(pin!(tx.send_all(&mut vec![Arc::clone(&item); 3].into()))).is_ready());
     let mut stream = rx.into_prefetch(64);

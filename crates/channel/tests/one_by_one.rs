@@ -1,9 +1,10 @@
 //! `send` and `recv`, one item at a time.
 
+use futures::StreamExt;
 use plimsoll_channel::{
     Builder, Closed, SendError, TryRecvError, TrySendError, bounded, bounded_by,
 };
-use plimsoll_core::{Load, ManualClock};
+use plimsoll_core::{Clock, Load, ManualClock};
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
@@ -308,6 +309,36 @@ fn time_spent_waiting_is_counted_on_the_side_that_waits() {
     drop((a, b));
     clock.advance(second);
     assert_eq!(rx.stats().send_blocked, second * 2, "nobody waits any more");
+}
+
+#[test]
+fn no_wait_is_counted_twice_when_the_clock_steps_back() {
+    let clock = ManualClock::new();
+    let (tx, _rx) = Builder::new(1).clock(clock.clone()).build().expect("the capacity is not 0");
+    let (start, second) = (clock.now(), Duration::from_secs(1));
+    tx.try_send(0).expect("it is empty");
+    let (mut a, mut b) = (Box::pin(tx.send(1)), Box::pin(tx.send(2)));
+    assert!(poll(a.as_mut()).is_pending());
+    clock.advance(second);
+    drop(a);
+    clock.set(start);
+    assert!(poll(b.as_mut()).is_pending());
+    clock.advance(second);
+    assert_eq!(tx.stats().send_blocked, second, "this second has been counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_a_stream_puts_back_wake_who_waits_for_them() {
+    let (tx, rx) = bounded(2);
+    let mut other = rx.clone();
+    tx.send_all(&mut [0, 1].into()).await.expect("it is open");
+    let mut stream = rx.into_prefetch(2);
+    assert_eq!(stream.next().await, Some(0));
+    let waits = tokio::spawn(async move { other.recv().await });
+    tokio::task::yield_now().await;
+    drop(stream);
+    let got = tokio::time::timeout(Duration::from_secs(1), waits).await.expect("it was not told");
+    assert_eq!(got.expect("it does not panic"), Some(1));
 }
 
 #[test]
