@@ -211,6 +211,21 @@ fn a_reset_is_not_undone_by_a_probe() {
     });
 }
 
+/// A failure that opens it comes back while it is reset: it opens before the reset, or
+/// not at all. Turns red when `judge` does not compare generations.
+#[test]
+fn a_reset_is_not_undone_by_a_failure_that_left_before_it() {
+    whole(|| {
+        let (builder, _clock) = builder();
+        let breaker = shared(builder);
+        let bad = ticket(&breaker);
+        let fails = on_thread(&breaker, |breaker| breaker.leave(bad, Outcome::Failure));
+        breaker.reset();
+        fails.join().unwrap();
+        assert_eq!(breaker.state(), State::Closed);
+    });
+}
+
 /// A recovery has run its time, and a call that left in it fails while another asks:
 /// that it has ended is told once, by whoever finds it, and before that it opened; the
 /// opening is a first one. Turns red when `judge` does not settle first, and when
