@@ -69,7 +69,7 @@ fn one_place_is_handed_from_one_to_the_next() {
 
 /// A waiter gives up while the place is given back and a third waits behind:
 /// the third gets it. Turns red when `leave` forgets to hand on what it was
-/// served.
+/// served, and when `is_free` leaves out the bit of those who wait.
 #[test]
 fn a_place_given_to_one_who_gives_up_goes_to_the_next() {
     search(|| {
