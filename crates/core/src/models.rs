@@ -1,5 +1,5 @@
-//! Loom models: `cargo xtask loom plimsoll-core`. Searched whole, both ways (see
-//! `sync.rs`).
+//! Loom models: `cargo xtask loom plimsoll-core`. Searched whole, in the ways
+//! that `modelled` in `sync.rs` tells.
 
 use crate::{
     Admit, Clock, Gate, GateExt, ManualClock, Outcome, Permit, Reason, Rejected, Tick,

@@ -60,6 +60,9 @@ pub fn thread_number() -> usize {
 ///   are tried and old values are read. It takes ten times as many executions, and
 ///   has few preemptions: a `Release` that was missing in the rate limits' dial
 ///   was found with two, and by neither of the others.
+///
+/// The first two are whole but where a model names a bound. Locks need none of
+/// this: each use of one conflicts with every other.
 #[cfg(plimsoll_loom)]
 #[expect(missing_docs, reason = "as in std")]
 pub mod modelled {

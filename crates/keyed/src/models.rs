@@ -1,5 +1,6 @@
 //! Loom models: `cargo xtask loom plimsoll-keyed`. Lines of one slot, two threads,
-//! searched whole, both ways (see `modelled` in core), unless the model says otherwise.
+//! searched whole, in the ways that `modelled` in core tells, unless the model says
+//! otherwise.
 //!
 //! The orders of [`Place`] are those that `Keyed` asks of a gate: with `Acquire`
 //! for the load or `AcqRel` for the exchange, or on the tag's side with less than

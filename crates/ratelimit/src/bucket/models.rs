@@ -1,6 +1,6 @@
 //! Loom models of the buckets: `cargo xtask loom plimsoll-ratelimit`. Searched
-//! whole, both ways (see `modelled` in core), but for the two in which the rate
-//! changes: see [`PREEMPTIONS`].
+//! whole, in the ways that `modelled` in core tells, but for the two in which the
+//! rate changes: see [`PREEMPTIONS`].
 
 use super::{
     line::{Joined, Turn},
@@ -22,8 +22,8 @@ use std::{
 /// words of the dial, one of them twice, and so does whoever turns it, who then
 /// stores all six: every pair of those is two orders. With up to three, four and five
 /// preemptions the larger of the two models has 2,692, 16,849 and 68,578 executions,
-/// with six over 200,000. Each planted bug that these two find is found with three,
-/// or where readings are readings, which is searched whole.
+/// with six over 200,000. Each planted bug that they find is found with three, or in
+/// another way.
 const PREEMPTIONS: usize = 5;
 
 const SECOND: Duration = Duration::from_secs(1);

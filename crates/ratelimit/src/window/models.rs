@@ -1,5 +1,5 @@
 //! Loom models of the windows: `cargo xtask loom plimsoll-ratelimit`. Searched
-//! whole, both ways (see `modelled` in core).
+//! whole, in the ways that `modelled` in core tells.
 
 use super::{SlidingWindow, approximate::ApproximateWindow};
 use crate::sync::search;
