@@ -211,6 +211,26 @@ fn a_reset_is_not_undone_by_a_probe() {
     });
 }
 
+/// A probe succeeds while another fails, and the next opening ends: in the account of
+/// the probes after it nothing is the first one's. Turns red when `probe_ended` does
+/// not compare generations.
+#[test]
+fn a_late_probe_is_not_in_the_account_of_later_ones() {
+    whole(|| {
+        let (builder, clock) = builder();
+        let breaker = shared(builder.probes(2));
+        call(&breaker, Outcome::Failure);
+        clock.advance(OPEN);
+        let (late, bad) = (ticket(&breaker), ticket(&breaker));
+        let succeeds = on_thread(&breaker, |breaker| breaker.leave(late, Outcome::Success));
+        breaker.leave(bad, Outcome::Failure);
+        clock.advance(OPEN);
+        let _probe = ticket(&breaker);
+        succeeds.join().unwrap();
+        assert_eq!((breaker.state(), breaker.counts().calls), (State::HalfOpen, 0));
+    });
+}
+
 /// A failure that opens it comes back while it is reset: it opens before the reset, or
 /// not at all. Turns red when `judge` does not compare generations.
 #[test]
