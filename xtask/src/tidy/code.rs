@@ -68,7 +68,7 @@ fn primitives(file: &Path, tokens: &[Token]) -> Vec<Finding> {
         let parts: Vec<_> = path.iter().map(String::as_str).collect();
         let named = match parts.as_slice() {
             ["loom", ..] => true,
-            ["std" | "core" | "alloc", "sync"] => true,
+            ["std" | "core" | "alloc", "sync"] | ["plimsoll_core", "sync", ..] => true,
             ["std" | "core" | "alloc", "sync", what, ..] => !FREE.contains(what),
             _ => false,
         };
@@ -84,12 +84,13 @@ fn primitives(file: &Path, tokens: &[Token]) -> Vec<Finding> {
     findings
 }
 
-/// Every path that starts at `std`, `core`, `alloc` or `loom`, with `{…}` spelt
+/// Every path that starts at `std`, `core`, `alloc`, `loom` or `plimsoll_core`, with `{…}` spelt
 /// out: `std::{fmt, sync::{Arc, Mutex}}` is three paths.
 fn paths(tokens: &[Token]) -> Vec<(Vec<String>, usize)> {
     let mut found = Vec::new();
     for at in 0..tokens.len() {
-        let root = ["std", "core", "alloc", "loom"].contains(&tokens[at].text.as_str());
+        let root =
+            ["std", "core", "alloc", "loom", "plimsoll_core"].contains(&tokens[at].text.as_str());
         let inside = at > 1 && tokens[at - 1].is("::") && tokens[at - 2].is_word();
         if root && !inside && tokens.get(at + 1).is_some_and(|next| next.is("::")) {
             spell_out(tokens, at, &mut Vec::new(), &mut found);
@@ -203,6 +204,7 @@ mod tests {
         let check = |source: &str| lines(primitives(Path::new(FILE), &tokens(source)));
         for source in [
             "use std::sync::Mutex;",
+            "use plimsoll_core::{Gate, sync::Mutex};",
             "use std::sync::atomic::{AtomicU64, Ordering::*};",
             "use std::{fmt, sync::{Arc, Mutex as Lock}};",
             "use std::sync;",

@@ -3,9 +3,13 @@
 mod error;
 mod take;
 mod waiter;
+mod word;
 
-use self::waiter::Stage;
 pub use self::{error::NoPlace, take::Take, waiter::Waiter};
+use self::{
+    waiter::Stage,
+    word::{WAITING, fits, is_free, limit_of, refusal, used, used_of},
+};
 
 use crate::{
     Arrival, Line, Next, Order, Spot,
@@ -16,10 +20,6 @@ use std::{
     sync::PoisonError,
     task::{Poll, Waker},
 };
-
-/// Set while anybody waits: then places go to the line and to nobody else.
-const WAITING: u64 = 1 << 63;
-const USED_SHIFT: u32 = 32;
 
 /// A number of places that may be taken and given back, with a fair line for
 /// those who find none.
@@ -50,7 +50,7 @@ const USED_SHIFT: u32 = 32;
 /// # Ok::<(), plimsoll_wait::NoPlace>(())
 /// ```
 pub struct Places<O: Order = Arrival> {
-    /// `[waiting 1 | used 31 | limit 32]`, `limit` at most [`Places::MAX`].
+    /// See `word.rs`.
     word: AtomicU64,
     desk: Mutex<Desk<O>>,
 }
@@ -59,34 +59,6 @@ pub struct Places<O: Order = Arrival> {
 struct Desk<O: Order> {
     line: Line<Waiter<O::Key>>,
     order: O,
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the lower half is the limit")]
-fn limit_of(word: u64) -> u32 {
-    word as u32
-}
-
-fn used_of(word: u64) -> u32 {
-    ((word & !WAITING) >> USED_SHIFT) as u32
-}
-
-fn fits(word: u64, n: u32) -> bool {
-    u64::from(used_of(word)) + u64::from(n) <= u64::from(limit_of(word))
-}
-
-/// Whether nobody waits and `n` more fit: with the bit of those who wait above it,
-/// what is taken is more than any limit, so that one comparison answers both.
-fn is_free(word: u64, n: u32) -> bool {
-    (word >> USED_SHIFT) + u64::from(n) <= u64::from(limit_of(word))
-}
-
-/// Why `n` places were not free.
-fn refusal(word: u64, n: u32) -> NoPlace {
-    if n > limit_of(word) { NoPlace::TooLarge } else { NoPlace::Full }
-}
-
-fn used(n: u32) -> u64 {
-    u64::from(n) << USED_SHIFT
 }
 
 impl Places {
