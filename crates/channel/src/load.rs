@@ -1,5 +1,6 @@
 //! What can be read about a channel from outside.
 
+use crate::shared::Shared;
 use plimsoll_core::Load;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -36,11 +37,13 @@ pub struct Stats {
 }
 
 /// How full a channel is, for those who shed load: it sends nothing, receives
-/// nothing and keeps no end open. Made by [`Sender::load_handle`].
+/// nothing and keeps no end open. Made by [`Sender::load_handle`] and
+/// [`Receiver::load_handle`].
 ///
-/// Reading it takes no lock.
+/// Reading the load and the capacity takes no lock.
 ///
 /// [`Sender::load_handle`]: crate::Sender::load_handle
+/// [`Receiver::load_handle`]: crate::Receiver::load_handle
 ///
 /// # Example
 ///
@@ -51,10 +54,32 @@ pub struct Stats {
 /// let handle = tx.load_handle();
 /// tx.try_send("job")?;
 /// assert_eq!((handle.load(), handle.capacity()), (1, Some(10)));
+/// drop((tx, rx));
+/// assert_eq!(handle.stats().high_water, 1);
 /// # Ok::<(), plimsoll_channel::TrySendError<&str>>(())
 /// ```
 #[derive(Clone)]
-pub struct LoadHandle(pub(crate) Arc<dyn Load>);
+pub struct LoadHandle(pub(crate) Arc<dyn Seen>);
+
+impl LoadHandle {
+    /// The channel at this moment, and what it has seen, also when both its ends
+    /// are gone. Takes the channel's lock.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+}
+
+/// A channel of whatever items.
+pub(crate) trait Seen: Load {
+    fn stats(&self) -> Stats;
+}
+
+impl<T: Send> Seen for Shared<T> {
+    fn stats(&self) -> Stats {
+        self.stats()
+    }
+}
 
 impl Load for LoadHandle {
     #[inline]

@@ -14,7 +14,6 @@ use std::{
     future::poll_fn,
     mem,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -43,7 +42,7 @@ impl<P: Parts> Parts for Batches<P> {
         let hops = Hops::new(&settings, lanes.len(), then);
         let controls = crew.stage("batch".into(), 1, loads(&lanes));
         for (lane, (rx, control)) in lanes.into_iter().zip(controls).enumerate() {
-            let inlet = Inlet::new(rx, Arc::clone(&control.meter));
+            let inlet = Inlet::new(rx);
             let group = Group {
                 values: Vec::new(),
                 marks: Vec::new(),

@@ -182,7 +182,7 @@ where
                 hops.outlet(lane)
             };
             for control in controls {
-                let inlet = Inlet::new(rx.clone(), Arc::clone(&control.meter));
+                let inlet = Inlet::new(rx.clone());
                 let (work, outlet) = (Arc::clone(&work), outlet.clone());
                 let worker = Worker { work, inlet, outlet, control: control.clone() };
                 crew.spawn(control, worker.run());

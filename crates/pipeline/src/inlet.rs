@@ -1,21 +1,19 @@
 //! Where a worker's items come from.
 
-use crate::stats::Meter;
 use plimsoll_channel::{Chunk, Receiver};
 use plimsoll_core::Load;
-use std::{collections::VecDeque, sync::Arc, vec::Drain};
+use std::{collections::VecDeque, vec::Drain};
 
 /// The way into a worker.
 pub(crate) struct Inlet<I> {
     rx: Receiver<I>,
     chunk: VecDeque<I>,
     items: Vec<I>,
-    meter: Arc<Meter>,
 }
 
 impl<I: Send> Inlet<I> {
-    pub(crate) fn new(rx: Receiver<I>, meter: Arc<Meter>) -> Self {
-        Self { rx, chunk: VecDeque::new(), items: Vec::new(), meter }
+    pub(crate) fn new(rx: Receiver<I>) -> Self {
+        Self { rx, chunk: VecDeque::new(), items: Vec::new() }
     }
 
     /// Up to `max` items, as soon as there is one; `None` when none will come. And
@@ -56,11 +54,5 @@ impl<'a, T> Portion<'a, T> {
     /// The room of what has been yielded comes back now.
     pub(crate) fn release(&mut self) {
         self.chunk.release_all_but(self.items.len());
-    }
-}
-
-impl<I> Drop for Inlet<I> {
-    fn drop(&mut self) {
-        self.meter.saw_high_water(self.rx.stats().high_water);
     }
 }

@@ -47,7 +47,7 @@ where
         });
         let controls = crew.stage("split".into(), 1, loads(&inputs));
         for (rx, control) in inputs.into_iter().zip(controls) {
-            let inlet = Inlet::new(rx, Arc::clone(&control.meter));
+            let inlet = Inlet::new(rx);
             let outlets = (0..lanes).map(|lane| hops.outlet(lane)).collect();
             let lane_of = Arc::clone(&lane_of);
             crew.spawn(&control, route(inlet, outlets, move |item| lane_of(item), control.clone()));
@@ -129,7 +129,7 @@ where
         let hops = Hops::new(&settings, inputs.len(), then);
         let controls = crew.stage("merge".into(), 1, loads(&inputs));
         for (lane, (rx, control)) in inputs.into_iter().zip(controls).enumerate() {
-            let inlet = Inlet::new(rx, Arc::clone(&control.meter));
+            let inlet = Inlet::new(rx);
             let outlets = vec![hops.outlet(lane)];
             crew.spawn(&control, route(inlet, outlets, |_| 0, control.clone()));
         }

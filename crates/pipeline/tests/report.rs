@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error should stop at it")]
 
 use futures::{StreamExt, stream};
+use plimsoll_channel::bounded;
 use plimsoll_core::{ManualClock, TokioClock};
 use plimsoll_pipeline::{CancellationToken, Pipeline, Stall};
 use std::{
@@ -161,6 +162,33 @@ async fn times_are_told_by_the_last_clock_that_was_set_wherever_it_starts() {
     assert_eq!(stats.report().elapsed, ms(10), "the end was before");
     two.advance(Duration::MAX);
     let _ = stats.report().to_string();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_runs_the_high_water_stays_where_a_queue_was_full_and_is_empty() {
+    let (tx, rx) = bounded(1);
+    let pipeline = Pipeline::from_stream(rx)
+        .buffer(8)
+        .sink("slow", |_: u32| async {
+            sleep(ms(10)).await;
+            Good::Ok(())
+        })
+        .clock(TokioClock);
+    let stats = pipeline.stats();
+    let running = tokio::spawn(pipeline.run(token()));
+    let seen = || {
+        let report = stats.report();
+        let slow = report.stage("slow").unwrap();
+        (slow.queued, slow.high_water, slow.capacity, report.is_over)
+    };
+    tx.send_all(&mut (0..20).collect()).await.unwrap();
+    sleep(ms(1)).await;
+    assert_eq!(seen(), (8, 8, 8, false));
+    sleep(ms(1_000)).await;
+    assert_eq!(seen(), (0, 8, 8, false));
+    drop(tx);
+    running.await.unwrap().unwrap();
+    assert_eq!(seen(), (0, 8, 8, true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use plimsoll_core::{Clock, Load, Tick};
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -28,42 +28,30 @@ pub(crate) enum What {
 pub(crate) struct Meter {
     pub(crate) name: Arc<str>,
     pub(crate) slots: Box<[Slot]>,
-    /// The queues in front of it, and what each may hold.
-    queues: OnceLock<Box<[LoadHandle]>>,
-    /// The most that one of them held: known when its reader has ended.
-    high_water: AtomicU64,
+    /// The queues in front of it.
+    queues: Box<[LoadHandle]>,
 }
 
 impl Meter {
     pub(crate) fn new(name: Arc<str>, workers: usize, queues: Vec<LoadHandle>) -> Self {
-        let meter = Self {
-            name,
-            slots: (0..workers).map(|_| Slot::default()).collect(),
-            queues: OnceLock::new(),
-            high_water: AtomicU64::new(0),
-        };
-        let _ = meter.queues.set(queues.into());
-        meter
-    }
-
-    pub(crate) fn saw_high_water(&self, items: usize) {
-        self.high_water.fetch_max(items as u64, Relaxed);
+        let slots = (0..workers).map(|_| Slot::default()).collect();
+        Self { name, slots, queues: queues.into() }
     }
 
     /// How many items wait in front of the stage.
     pub(crate) fn queued(&self) -> usize {
-        self.queues.get().map_or(0, |queues| queues.iter().map(Load::load).sum())
+        self.queues.iter().map(Load::load).sum()
     }
 
+    /// The most that one of the queues has held.
     pub(crate) fn high_water(&self) -> u64 {
-        let now = self.queues.get().and_then(|queues| queues.iter().map(Load::load).max());
-        self.high_water.load(Relaxed).max(now.unwrap_or(0) as u64)
+        let most = self.queues.iter().map(|queue| queue.stats().high_water).max();
+        most.unwrap_or(0) as u64
     }
 
     /// What one queue may hold.
     pub(crate) fn capacity(&self) -> usize {
-        let first = self.queues.get().and_then(|queues| queues.first());
-        first.and_then(Load::capacity).unwrap_or(0)
+        self.queues.first().and_then(Load::capacity).unwrap_or(0)
     }
 }
 

@@ -70,11 +70,11 @@ pub struct StageReport {
     /// Time spent waiting for room in its output, or for its turn where the stage
     /// keeps the order, likewise.
     pub blocked: Duration,
-    /// Items that wait in front of it.
+    /// Items that wait in front of it, in all its queues.
     pub queued: usize,
-    /// The most items that ever waited there; while it runs, those that do now.
+    /// The most items that have waited in one of its queues so far.
     pub high_water: u64,
-    /// How many may.
+    /// How many may wait in each.
     pub capacity: usize,
     /// The time of all its workers, from the start of the run on.
     whole: Duration,
