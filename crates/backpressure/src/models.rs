@@ -1,11 +1,15 @@
-//! Loom models: `cargo xtask loom plimsoll-backpressure`. Searched whole, both ways
+//! Loom models: `cargo xtask loom plimsoll-backpressure`. Searched whole, in all ways
 //! (see `modelled` in core), but where one says otherwise. The line of those who
-//! wait, and a waiter that is cancelled, are modelled where they are written, in
-//! `plimsoll-wait`.
+//! wait has more of them where it is written, in `plimsoll-wait`.
 
-use crate::{ByteBudget, ConcurrencyLimit, sync::search};
-use loom::{cell::UnsafeCell, sync::Arc, thread};
-use plimsoll_core::{Admit, Gate, Outcome, Weigh};
+use crate::{ByteBudget, ConcurrencyLimit, Discipline, Fifo, LimitTicket, sync::search};
+use loom::{cell::UnsafeCell, future::block_on, sync::Arc, thread};
+use plimsoll_core::{Admit, Deadline, Gate, ManualClock, Outcome, Priority, Tick, Weigh};
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 /// Runs `work` on a thread that shares `gate`.
 fn on<G: 'static, T: 'static>(
@@ -117,4 +121,79 @@ fn places_are_taken_and_given_back_while_the_limit_changes() {
         b.join().unwrap();
         assert_eq!((limit.in_flight(), limit.limit()), (0, 2));
     });
+}
+
+/// Two wait for the one place, which is given back, and one of them may have gone.
+/// Whoever has it gives it back, so that in any order somebody is served, the line
+/// is empty in the end, and the discipline remembers nobody.
+///
+/// Turns red when a discipline does not strike out who has left (`Ranked::left`), and,
+/// with each of them, when one who goes keeps the place that it was given meanwhile.
+///
+/// Bounded to three preemptions, as all models with the lock of the line.
+fn who_waits_is_served_or_leaves<D: Discipline + 'static, C: Send + Sync + 'static>(
+    discipline: impl Fn(ConcurrencyLimit<Fifo, ManualClock>) -> ConcurrencyLimit<D, ManualClock>
+    + Send
+    + Sync
+    + 'static,
+    about: fn() -> [C; 2],
+) where
+    ConcurrencyLimit<D, ManualClock>: Admit<C, Ticket = LimitTicket>,
+{
+    let mut search = loom::model::Builder::new();
+    search.preemption_bound = Some(3);
+    search.check(move || {
+        let limit = ConcurrencyLimit::new(1).wait_at_most(Duration::MAX).clock(ManualClock::new());
+        let limit = Arc::new(discipline(limit));
+        let [first, second] = about();
+        let held = limit.try_enter(&first).unwrap();
+        let stays = on(&limit, move |limit| {
+            let ticket = block_on(limit.enter(&first)).expect("nobody else is preferred for ever");
+            limit.leave(ticket, Outcome::Success);
+        });
+        let goes = on(&limit, move |limit| {
+            let mut waits = pin!(limit.enter(&second));
+            let polled = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            if let Poll::Ready(Ok(ticket)) = polled {
+                limit.leave(ticket, Outcome::Success);
+            }
+        });
+        limit.leave(held, Outcome::Success);
+        stays.join().unwrap();
+        goes.join().unwrap();
+        assert_eq!((limit.in_flight(), limit.waiting()), (0, 0));
+        let again = limit.try_enter(&about()[0]).expect("the place is free");
+        limit.leave(again, Outcome::Success);
+    });
+}
+
+#[test]
+fn who_waits_first_come_first_served_is_served_or_leaves() {
+    who_waits_is_served_or_leaves(|limit| limit, || [(), ()]);
+}
+
+#[test]
+fn who_waits_last_come_first_served_is_served_or_leaves() {
+    who_waits_is_served_or_leaves(|limit| limit.lifo(Duration::ZERO), || [(), ()]);
+}
+
+#[test]
+fn who_waits_under_codel_is_served_or_leaves() {
+    let codel = |limit: ConcurrencyLimit<_, _>| {
+        limit.codel(Duration::from_millis(5), Duration::from_millis(100))
+    };
+    who_waits_is_served_or_leaves(codel, || [(), ()]);
+}
+
+#[test]
+fn who_waits_by_priority_is_served_or_leaves() {
+    let both = || [Priority::LOWEST, Priority::HIGHEST];
+    who_waits_is_served_or_leaves(ConcurrencyLimit::by_priority, both);
+}
+
+#[test]
+fn who_waits_by_deadline_is_served_or_leaves() {
+    // One that ends would need a timer, and that a runtime.
+    let both = || [Deadline::at(Tick::MAX); 2];
+    who_waits_is_served_or_leaves(ConcurrencyLimit::by_deadline, both);
 }

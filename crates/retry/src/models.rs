@@ -1,4 +1,4 @@
-//! Loom models: `cargo xtask loom plimsoll-retry`. Searched whole, both ways.
+//! Loom models: `cargo xtask loom plimsoll-retry`. Searched whole, in all ways.
 
 use crate::{RetryBudget, Withdrawal, quantile::Quantile, sync::search};
 use loom::thread;

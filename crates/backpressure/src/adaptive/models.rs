@@ -1,5 +1,5 @@
 //! Loom models of adaptive limits: `cargo xtask loom plimsoll-backpressure`.
-//! Searched whole, both ways (see `modelled` in core).
+//! Searched whole, in all ways (see `modelled` in core).
 
 use super::{
     aimd::Aimd,

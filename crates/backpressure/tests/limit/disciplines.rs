@@ -220,25 +220,46 @@ fn work_that_cannot_meet_its_deadline_is_refused_though_it_has_not_passed() {
     });
 }
 
-#[test]
-fn a_million_callers_are_bounded_by_the_line_whatever_the_discipline() {
-    let (limit, clock) = one();
-    let limit = limit.by_priority().queue(100);
-    let priorities: Vec<_> = (0..=10).map(Priority::new).collect();
-    let _held = limit.try_enter(&priorities[0]).unwrap();
+/// A million ask for the one place, which is taken, and as many wait as may.
+fn flood<C: Sync, D: Discipline>(
+    limit: &ConcurrencyLimit<D, ManualClock>,
+    clock: &ManualClock,
+    all: &[C],
+) where
+    ConcurrencyLimit<D, ManualClock>: Admit<C, Ticket = LimitTicket>,
+{
+    let _held = limit.try_enter(&all[0]).unwrap();
     let mut waits: Vec<Wait<'_>> = Vec::new();
     for caller in 0..1_000_000_usize {
-        let mut wait: Wait<'_> = Box::pin(limit.enter(&priorities[caller * 7 % 11]));
+        let mut wait: Wait<'_> = Box::pin(limit.enter(&all[caller * 7 % all.len()]));
         if poll(&mut wait).is_none() {
             waits.push(wait);
         }
+        // Those who were displaced, and have been told, go.
+        if waits.len() == 200 {
+            waits.retain_mut(|wait| poll(wait).is_none());
+        }
         clock.advance(Duration::from_nanos(1));
-        assert!(limit.waiting() <= 100);
+        assert!(limit.waiting() <= 100 && waits.len() < 200);
     }
-    let kept = waits.iter_mut().filter_map(|wait| poll(wait).is_none().then_some(())).count();
-    assert_eq!((kept, limit.waiting()), (100, 100));
+    waits.retain_mut(|wait| poll(wait).is_none());
+    assert_eq!((waits.len(), limit.waiting()), (100, 100));
     drop(waits);
     assert_eq!(limit.waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_million_callers_are_bounded_by_the_line_whatever_the_discipline() {
+    let clock = ManualClock::new();
+    let limit = || ConcurrencyLimit::new(1).queue(100).clock(clock.clone());
+    flood(&limit(), &clock, &[()]);
+    flood(&limit().lifo(MILLI * 10), &clock, &[()]);
+    flood(&limit().codel(MILLI * 5, MILLI * 100), &clock, &[()]);
+    let priorities: Vec<_> = (0..=10).map(Priority::new).collect();
+    flood(&limit().by_priority(), &clock, &priorities);
+    let in_time = |n| Deadline::after_on(&clock, MILLI * n);
+    let deadlines: Vec<_> = (100..=110).map(in_time).collect();
+    flood(&limit().by_deadline(), &clock, &deadlines);
 }
 
 /// A limit of three of which two are taken, and somebody who waits for two.

@@ -65,11 +65,15 @@ fn live_through(breaker: &Breaker, clock: &ManualClock, table: &mut String, chan
                 clock.advance(every);
                 time += every;
             }
-            let what = if second == 0 { spell.what } else { "" };
+            let (what, takes) = if second == 0 {
+                (spell.what, format!("{:?}", spell.takes))
+            } else {
+                Default::default()
+            };
             let told: Vec<_> = changes.lock().unwrap().drain(..).collect();
             let retry = breaker.retry_after().map_or(String::new(), |wait| format!("{wait:?}"));
             let line = format!(
-                "{:>4} | {what:<24}| {arrived:>7} {passed:>6} {ok:>5} {failed:>6} | {:<11} {retry:<9} | {}",
+                "{:>4} | {what:<24} {takes:>6} | {arrived:>7} {passed:>6} {ok:>5} {failed:>6} | {:<11} {retry:<9} | {}",
                 time.as_secs(),
                 breaker.state().as_str(),
                 told.join(", "),
@@ -105,7 +109,7 @@ fn a_day() {
         .build()
         .unwrap();
     let mut table = String::from(
-        "   s | the dependency          | arrived passed    ok failed | state       retry in  | changes\n",
+        "   s | the dependency            takes | arrived passed    ok failed | state       retry in  | changes\n",
     );
     live_through(&breaker, &clock, &mut table, &changes);
     insta::assert_snapshot!(table);
