@@ -43,10 +43,10 @@ async fn live<D: Discipline>(
     let mut states = Vec::new();
     let start = Instant::now();
     let mut requests = JoinSet::new();
-    let (mut at, mut number) = (0, 0);
+    let (mut at, mut number) = (0_u32, 0);
     while at < 2_000 {
         sleep_until(start + MILLI * at).await;
-        if at >= 250 * (states.len() as u32 + 1) {
+        if at / 250 > u32::try_from(states.len()).unwrap() {
             states.push((limit.in_flight(), limit.waiting()));
         }
         let class = number % 3;
