@@ -63,7 +63,7 @@ pub trait Judge<E: ?Sized> {
 /// Retries every error but the refusals of an open breaker or a closed gate, and
 /// other refusals not before the time that they name.
 ///
-/// The judge of a [`Retry`](crate::Retry) that was given no other. It finds the
+/// The judge of a [`Retry`] that was given no other. It finds the
 /// refusal through [`AsRejected`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Refusals {
@@ -90,7 +90,7 @@ impl<E: AsRejected> Judge<E> for Refusals {
 }
 
 /// Takes every error for transient, of any type. The judge of a
-/// [`Hedge`](crate::Hedge) that was given no other.
+/// [`Hedge`] that was given no other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EveryError;
 
