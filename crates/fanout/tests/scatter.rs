@@ -3,9 +3,12 @@
 mod support;
 
 use plimsoll_fanout::{Ended, Failure, Report, Verdict, scatter_gather};
-use std::{error::Error, fmt, future::pending};
+use std::{error::Error, fmt, future::pending, sync::mpsc, time::Duration};
 use support::{Count, MS};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
 
 #[derive(Clone, Debug, PartialEq)]
 struct Down;
@@ -231,6 +234,41 @@ async fn what_is_not_met_leaves_no_straggler() {
     assert_eq!(ends(&report), [("a", &Ended::Failed(Down), 1), ("b", &Ended::Cancelled, 1)]);
     assert!(stragglers.is_empty());
     assert_eq!(stragglers.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_that_blocks_its_thread_holds_up_no_other_and_is_named() {
+    let blocks = || {
+        let blocking = Count::default();
+        let is_blocking = blocking.clone();
+        let (release, held) = mpsc::channel::<()>();
+        let branch = async move {
+            blocking.up();
+            let _ = held.recv(); // until the test has its answer
+            Ok(1)
+        };
+        let then = async move {
+            while is_blocking.get() == 0 {
+                yield_now().await;
+            }
+            Ok(2)
+        };
+        (scatter_gather::<u32, Down>().optional("stuck", branch).optional("a", then), release)
+    };
+    let (scatter, release) = blocks();
+    let report = scatter.optional("b", hangs()).quorum(1).run().await;
+    let named: Vec<_> = ends(&report).into_iter().map(|(name, ended, _)| (name, ended)).collect();
+    assert_eq!(
+        named,
+        [("stuck", &Ended::StillRunning), ("a", &Ended::Ok(2)), ("b", &Ended::Cancelled)]
+    );
+    assert!(report.is_met() && report.to_string().contains("stuck: still running"), "{report}");
+    drop(release);
+
+    let (scatter, release) = blocks();
+    let (_, stragglers) = scatter.quorum(1).run_keeping_stragglers().await;
+    assert_eq!(stragglers.finish(Duration::ZERO).await, 1);
+    drop(release);
 }
 
 #[tokio::test(start_paused = true)]

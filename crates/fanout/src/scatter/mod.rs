@@ -16,9 +16,13 @@ use crate::{Answer, Failure, caught::caught_async};
 use plimsoll_core::ConfigError;
 use std::{fmt, pin::Pin, time::Duration};
 use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout_at},
+    task::{AbortHandle, JoinSet},
+    time::{Instant, timeout, timeout_at},
 };
+
+/// What was cut off ends when it next awaits something. What does not in this
+/// time blocks its thread, and is left behind.
+const LAST: Duration = Duration::from_millis(100);
 
 /// Starts a [`ScatterGather`] without branches.
 ///
@@ -157,8 +161,15 @@ impl<T: Send + 'static, E: Send + 'static> ScatterGather<T, E> {
         Ok(self)
     }
 
-    /// Runs the branches until the verdict. What is cut off has ended when this
-    /// returns.
+    /// Runs the branches until the verdict, and cuts off what runs then. That has
+    /// ended when this returns, but for a branch that blocks its thread instead of
+    /// awaiting, which nothing can cut off: it is given 100 ms, and reported as
+    /// [`StillRunning`](Ended::StillRunning). Blocking work belongs in
+    /// [`spawn_blocking`](tokio::task::spawn_blocking), awaited in its branch: the
+    /// branch can be cut off, and the call itself runs to its end in the
+    /// background.
+    ///
+    /// On a runtime of one thread, a branch that blocks it holds up everything.
     ///
     /// # Cancel safety
     ///
@@ -206,12 +217,18 @@ impl<T, E> fmt::Debug for ScatterGather<T, E> {
     }
 }
 
+/// A branch that runs.
+struct Started {
+    at: Instant,
+    task: AbortHandle,
+}
+
 /// A scatter under way.
 struct Run<T, E> {
     planned: std::vec::IntoIter<Planned<T, E>>,
     running: JoinSet<(usize, Answer<T, E>)>,
-    /// By the branch's number, when it started, until it has ended.
-    started: Vec<Option<Instant>>,
+    /// By the branch's number, until it has ended.
+    started: Vec<Option<Started>>,
     tally: Tally,
     report: Report<T, E>,
     begun: Instant,
@@ -232,7 +249,7 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
             ended: Ended::NotStarted,
             elapsed: Duration::ZERO,
         });
-        let started = vec![None; branches.len()];
+        let started = branches.iter().map(|_| None).collect();
         let report = Report {
             branches: not_started.collect(),
             verdict: Verdict::TimedOut,
@@ -263,8 +280,8 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
                     Err(panic) => (number, Err(Failure::Panicked(panic))),
                 }
             };
-            self.running.spawn(work);
-            self.started[number] = Some(Instant::now());
+            let task = self.running.spawn(work);
+            self.started[number] = Some(Started { at: Instant::now(), task });
         }
     }
 
@@ -275,8 +292,8 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
             Some(Err(_)) => {} // cut off: what is written down stays
             Some(Ok((number, result))) => {
                 let branch = &mut self.report.branches[number];
-                branch.elapsed =
-                    self.started[number].take().map_or(Duration::ZERO, |s| s.elapsed());
+                let started = self.started[number].take();
+                branch.elapsed = started.map_or(Duration::ZERO, |it| it.at.elapsed());
                 branch.ended = result.into();
                 self.tally.ended(branch.required, branch.ended.is_ok());
             }
@@ -284,17 +301,25 @@ impl<T: Send + 'static, E: Send + 'static> Run<T, E> {
         true
     }
 
-    /// Aborts what runs, and waits until it has ended.
+    /// Aborts what runs, and waits until it has ended, if it can.
     async fn cut_off(&mut self) {
         self.running.abort_all();
-        while self.join_next().await {}
+        let all = async { while self.join_next().await {} };
+        if timeout(LAST, all).await.is_ok() {
+            return;
+        }
+        for (branch, started) in self.report.branches.iter_mut().zip(&self.started) {
+            if started.as_ref().is_some_and(|it| !it.task.is_finished()) {
+                branch.ended = Ended::StillRunning;
+            }
+        }
     }
 
     /// Writes down how long those that run have, and what becomes of them.
     fn write_down(&mut self, ended: fn() -> Ended<T, E>) {
         for (branch, started) in self.report.branches.iter_mut().zip(&self.started) {
             if let Some(started) = started {
-                branch.elapsed = started.elapsed();
+                branch.elapsed = started.at.elapsed();
                 branch.ended = ended();
             }
         }

@@ -20,6 +20,9 @@ pub enum Ended<T, E> {
     /// It was running when its answer was no longer needed, and still is: the
     /// report's [`Stragglers`](super::Stragglers) have it.
     Straggling,
+    /// It was cut off, and had not ended 100 ms later: it blocks its thread. Its
+    /// task ends when it next awaits something, and its answer is dropped.
+    StillRunning,
     /// Its turn had not come.
     NotStarted,
 }
@@ -39,6 +42,7 @@ impl<T, E> Ended<T, E> {
             Self::TimedOut => "timed out",
             Self::Cancelled => "cancelled",
             Self::Straggling => "straggling",
+            Self::StillRunning => "still running",
             Self::NotStarted => "not started",
         }
     }

@@ -1,10 +1,11 @@
 //! Branches that nobody waited for, and that run on.
 
+use super::LAST;
 use crate::{Answer, Failure};
 use std::{fmt, time::Duration};
 use tokio::{
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// Branches that run after the verdict. Dropped, it aborts them.
@@ -48,7 +49,8 @@ impl<T: Send + 'static, E: Send + 'static> Stragglers<T, E> {
     }
 
     /// Waits for all, but no longer than `within`, and aborts the rest. Returns
-    /// how many that were.
+    /// how many that were. They have ended then, but for those that block their
+    /// threads, which nothing can cut off: they are given 100 ms.
     ///
     /// # Cancel safety
     ///
@@ -62,7 +64,7 @@ impl<T: Send + 'static, E: Send + 'static> Stragglers<T, E> {
             None => while self.running.join_next().await.is_some() {},
         }
         let left = self.running.len();
-        self.running.shutdown().await;
+        let _ = timeout(LAST, self.running.shutdown()).await; // some may block their threads
         left
     }
 }
