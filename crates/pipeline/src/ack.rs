@@ -16,6 +16,11 @@ use crate::{
 /// failed or was dropped, the ack is dropped and never called: deliver again.
 pub trait Ack: Send + 'static {
     /// The item is done with. Called from a task of the pipeline: must not block.
+    ///
+    /// Nor should it panic: that ends the run as a panic of the stage in which the
+    /// item came to its end. The report counts the item as it ended, as written
+    /// say, for so it is; that its source does not know of it is told by the
+    /// [`Cause::Panicked`](crate::Cause::Panicked) alone.
     fn ack(self);
 }
 

@@ -264,6 +264,29 @@ async fn what_was_skipped_is_acknowledged_and_what_was_dropped_is_not() {
     assert_eq!((report.written, report.skipped, report.filtered, report.failed), (3, 1, 1, 1));
 }
 
+#[tokio::test]
+async fn an_ack_that_panics_ends_the_run_and_its_item_is_counted_as_it_ended() {
+    let acked = Arc::new(AtomicUsize::new(0));
+    let receipts = (0..3).map(|n| {
+        let acked = Arc::clone(&acked);
+        let ack = move || {
+            assert!(n != 1, "no way back to the queue");
+            acked.fetch_add(1, SeqCst);
+        };
+        (n, ack)
+    });
+    let error = Pipeline::from_acked(stream::iter(receipts.collect::<Vec<_>>()))
+        .sink_sync("write", |_| Good::Ok(()))
+        .run(CancellationToken::new())
+        .await
+        .unwrap_err();
+    let Cause::Panicked { stage, message } = error.cause() else { panic!("{error:?}") };
+    assert_eq!((&**stage, &**message), ("write", "no way back to the queue"));
+    let report = error.report();
+    assert_eq!((report.read, report.written, report.failed, report.dropped), (3, 2, 0, 1));
+    assert_eq!(acked.load(SeqCst), 1);
+}
+
 #[test]
 fn blocking_calls_that_were_not_begun_are_cut_off() {
     let one = tokio::runtime::Builder::new_current_thread()
