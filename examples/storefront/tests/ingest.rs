@@ -53,6 +53,28 @@ async fn an_ingest_that_is_told_to_stop_keeps_what_it_found_and_nothing_half() {
 }
 
 #[tokio::test]
+async fn the_printed_report_names_every_stage_and_the_bottleneck_and_its_account_adds_up() {
+    let sources = Sources::lines(&sample()).also(demo::planted());
+    let ingested = Shop::new(&folder("printed")).ingest(sources).await.unwrap();
+    let printed = ingested.to_string();
+    let mut lines = printed.lines();
+
+    // "56 read: 50 written, 2 filtered, 4 dead-lettered; 31.02ms, 1805 items/s"
+    let (read, ended) = lines.next().unwrap().split_once(" read: ").unwrap();
+    let (ended, _) = ended.split_once(';').unwrap();
+    let items = |text: &str| text.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+    assert_eq!((items(read), ended.split(", ").map(items).sum()), (56, 56), "{printed}");
+
+    assert!(lines.next().unwrap().starts_with("stage "), "{printed}");
+    let stages = lines.by_ref().take_while(|line| !line.is_empty() && line.contains('%'));
+    let mut rows: Vec<_> = stages.map(|line| line.split("  ").next().unwrap().trim()).collect();
+    let bottleneck = rows.pop().unwrap();
+    assert_eq!(rows, ["source", "read", "parse", "validate + sift", "batch", "write"], "{printed}");
+    let (name, _) = bottleneck.strip_prefix("bottleneck: ").unwrap().split_once(", busy ").unwrap();
+    assert!(rows.contains(&name), "{printed}");
+}
+
+#[tokio::test]
 async fn a_second_ingest_keeps_ids_and_takes_the_new_text() {
     let folder = folder("again");
     let registry = folder.join("registry");
