@@ -166,9 +166,8 @@ async fn admit<S, T, U, E, G, F, J, Fut>(
     Fut: Future<Output = Result<U, E>> + Send + 'static,
 {
     // Aborted with this task. The pool lets it go only when all have ended.
-    let mut tasks = JoinSet::new();
+    let mut tasks = Tasks::default();
     while let Some(mut hand) = leave.0.pull(0).await {
-        reap(&mut tasks);
         let Some(item) = hand.next() else { continue };
         match caught_async(work.gate.enter(&item)).await {
             Ok(Ok(ticket)) => {
@@ -187,10 +186,17 @@ async fn admit<S, T, U, E, G, F, J, Fut>(
     }
 }
 
-/// Forgets the tasks that have ended, so that the set holds those that run.
-fn reap(tasks: &mut JoinSet<()>) {
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Some(_)) = pin!(tasks.join_next()).poll(&mut cx) {}
+/// The tasks that run. Those that have ended are forgotten when another starts,
+/// so that what they take does not grow with the number of items.
+#[derive(Default)]
+struct Tasks(JoinSet<()>);
+
+impl Tasks {
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(_)) = pin!(self.0.join_next()).poll(&mut cx) {}
+        self.0.spawn(task);
+    }
 }
 
 async fn run<S, T, U, E, G, F, J, Fut>(
@@ -223,6 +229,24 @@ impl<G: Gate> Drop for NotStarted<G> {
     fn drop(&mut self) {
         if let Some(permit) = self.0.take() {
             permit.cancel();
+        }
+    }
+}
+
+#[cfg(all(test, not(plimsoll_loom)))]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::task::yield_now;
+
+    #[tokio::test]
+    async fn tasks_that_have_ended_are_forgotten_while_others_start() {
+        let mut tasks = Tasks::default();
+        tasks.spawn(pending());
+        for _ in 0..1_000 {
+            tasks.spawn(async {});
+            yield_now().await; // it runs, and ends
+            assert!(tasks.0.len() <= 3, "{} are held", tasks.0.len());
         }
     }
 }
