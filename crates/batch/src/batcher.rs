@@ -275,6 +275,10 @@ where
     /// was dropped. Those who wait for a place are refused. A second call waits
     /// for the same end.
     ///
+    /// It takes as long as the flushes take, and for ever if one never returns: put
+    /// a timeout inside the flush, which then fails its own callers alone, or around
+    /// the drain.
+    ///
     /// # Errors
     ///
     /// [`DrainError`] counts the items that nobody can answer for: their flush

@@ -4,7 +4,9 @@ mod support;
 
 use futures::future::join_all;
 use plimsoll_batch::{Batcher, SubmitError};
+use plimsoll_core::Load;
 use std::{
+    future::pending,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -12,6 +14,7 @@ use std::{
     time::Duration,
 };
 use support::{Ledger, echo};
+use tokio::time::{Instant, timeout};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -219,4 +222,40 @@ async fn many_threads_lose_nothing_and_mix_nothing_up() {
         task.await.expect("each gets its own");
     }
     assert_eq!(ledger.items(), (0..1600).collect::<Vec<_>>());
+}
+
+/// The batch of a 0 never ends.
+async fn hangs_at_0(items: Vec<u64>) -> Result<Vec<u64>, &'static str> {
+    if items.contains(&0) {
+        pending::<()>().await;
+    }
+    Ok(items)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_hangs_holds_its_own_place_alone_and_its_drain_can_be_given_up() {
+    let batcher = Batcher::new(hangs_at_0).max_size(1).max_in_flight(2);
+    let hung = batcher.try_submit(0).unwrap();
+    for n in 1..100 {
+        assert_eq!(batcher.submit(n).await, Ok(n));
+    }
+    batcher.push(100).await.unwrap();
+    for _ in 0..2 {
+        assert!(timeout(MS, batcher.drain()).await.is_err(), "its flush has not ended");
+    }
+    assert_eq!(batcher.load(), 0, "nothing waits behind it");
+    assert!(timeout(MS, hung).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_gives_up_in_time_holds_up_a_drain_no_longer_than_that() {
+    let flush = |items: Vec<u64>| async move {
+        timeout(50 * MS, hangs_at_0(items)).await.unwrap_or(Err("no answer in time"))
+    };
+    let batcher = Batcher::new(flush).max_size(1);
+    let (hung, next) = (batcher.try_submit(0).unwrap(), batcher.try_submit(1).unwrap());
+    let start = Instant::now();
+    assert_eq!(batcher.drain().await, Ok(()));
+    assert_eq!(start.elapsed(), 50 * MS);
+    assert_eq!((hung.await, next.await), (Err(SubmitError::Failed("no answer in time")), Ok(1)));
 }
