@@ -272,12 +272,8 @@ where
 
     /// Accepts nothing more, flushes what was accepted without waiting for
     /// company, and returns when all flushes have ended and the flush function
-    /// was dropped. Those who wait for a place are refused. A second call waits
-    /// for the same end.
-    ///
-    /// It takes as long as the flushes take, and for ever if one never returns: put
-    /// a timeout inside the flush, which then fails its own callers alone, or around
-    /// the drain.
+    /// was dropped; for ever, if one never returns: put a timeout inside it. Those
+    /// who wait for a place are refused. A second call waits for the same end.
     ///
     /// # Errors
     ///
