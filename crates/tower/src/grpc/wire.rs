@@ -70,18 +70,21 @@ impl<IO> Wire<IO> {
         (Self { io, knife: Knife::Held(to_cut), left, _gone: is_gone }, Ends { cut, gone })
     }
 
-    /// What the connection says, or that it was cut while it had nothing to say:
-    /// it is asked both ways, as one that is dead may be stuck in either.
-    fn or_cut<T>(
+    /// What the connection says, unless it was cut. It is asked both ways, as one that
+    /// is dead may be stuck in either; and the knife before the connection, which a
+    /// client that never stops sending keeps ready.
+    fn unless_cut<T>(
         &mut self,
-        polled: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if polled.is_pending() {
-            ready!(self.knife.poll(self.left, cx));
+        ask: impl FnOnce(Pin<&mut IO>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>>
+    where
+        IO: Unpin,
+    {
+        if self.knife.poll(self.left, cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        polled
+        ask(Pin::new(&mut self.io), cx)
     }
 }
 
@@ -91,8 +94,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Wire<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
-        self.or_cut(polled, cx)
+        self.unless_cut(cx, |io, cx| io.poll_read(cx, buf))
     }
 }
 
@@ -102,8 +104,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.or_cut(polled, cx)
+        self.unless_cut(cx, |io, cx| io.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -111,8 +112,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.or_cut(polled, cx)
+        self.unless_cut(cx, |io, cx| io.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -120,13 +120,11 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_flush(cx);
-        self.or_cut(polled, cx)
+        self.unless_cut(cx, |io, cx| io.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.or_cut(polled, cx)
+        self.unless_cut(cx, |io, cx| io.poll_shutdown(cx))
     }
 }
 
@@ -154,7 +152,7 @@ impl<IO: Unpin> Stream for Lone<IO> {
 mod tests {
     use super::*;
     use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        io::{AsyncReadExt, AsyncWriteExt, copy, duplex, join, repeat, sink},
         time::Instant,
     };
 
@@ -171,6 +169,20 @@ mod tests {
             assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut, "writing: {writing}");
             let still = wire.read_u8().await.unwrap_err().kind();
             assert_eq!(still, io::ErrorKind::TimedOut, "what is cut stays cut");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_never_stops_sending_or_reading_is_cut_all_the_same() {
+        let wire = || {
+            let (wire, ends) = Wire::new(join(repeat(0), sink()), Duration::MAX);
+            let _ = ends.cut.send(Cut);
+            wire
+        };
+        let sends = copy(&mut wire(), &mut sink()).await;
+        let reads = copy(&mut repeat(0), &mut wire()).await;
+        for cut in [sends, reads] {
+            assert_eq!(cut.unwrap_err().kind(), io::ErrorKind::TimedOut);
         }
     }
 
