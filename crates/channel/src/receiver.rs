@@ -109,7 +109,7 @@ impl<T> Receiver<T> {
     /// for all calls, and nothing is allocated.
     ///
     /// The room of these items stays taken until the [`Chunk`] yields them or is
-    /// dropped.
+    /// dropped; for good, if it is forgotten ([`mem::forget`](std::mem::forget)).
     ///
     /// # Panics
     ///

@@ -89,7 +89,8 @@ where
 ///
 /// "First" is the first to fail, not the first of the inputs; a panic fails like
 /// an error. When this returns, nothing runs any more: the others were aborted,
-/// and have ended. Inputs that were not started by then never are.
+/// and have ended; one that blocks its thread cannot be aborted, and is waited for.
+/// Inputs that were not started by then never are.
 ///
 /// # Errors
 ///
