@@ -85,7 +85,8 @@ impl GrpcLimits {
     /// connection is cut, calls under way aside. All this holds for connections
     /// that end because of `stop`, too, within the time to drain: then also calls
     /// under way are cut, whether a handler hangs, a stream never ends or a client
-    /// does not read.
+    /// does not read. Only a handler that blocks its thread instead of awaiting
+    /// cannot be cut, and is waited for.
     ///
     /// # Errors of accepting
     ///
