@@ -164,7 +164,7 @@ fn a_clock_that_jumps_ahead_and_comes_back_puts_no_probe_off() {
 #[test]
 fn what_work_waits_for_behind_the_limit_is_no_latency() {
     let (limit, clock) = aimd();
-    let gates = (limit, Places::new(1).waiting());
+    let gates = (limit.min_samples(1), Places::new(1).waiting());
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..3 {
         let held = gates.1.try_admit().unwrap();
