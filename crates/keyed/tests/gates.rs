@@ -2,7 +2,9 @@
 
 mod support;
 
-use plimsoll_core::{GateExt, ManualClock, Quota, Reason, testing::Places};
+use plimsoll_core::{
+    Admit, Gate, GateExt, ManualClock, Outcome, Quota, Reason, Rejected, testing::Places,
+};
 use plimsoll_keyed::KeyedGates;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -97,6 +99,33 @@ fn work_under_way_outlives_the_removal_of_its_key() {
 
 type Make = Box<dyn Fn(&u64) -> Places + Send + Sync>;
 type Nested = KeyedGates<u64, Places, fn(&Request) -> u64, Make>;
+
+/// Admits everything; its tickets know whether their work has begun.
+struct Begins;
+
+impl Gate for Begins {
+    type Ticket = bool;
+    fn begin(&self, begun: &mut bool) {
+        *begun = true;
+    }
+    fn leave(&self, begun: bool, _: Outcome) {
+        assert!(begun, "nobody has said so");
+    }
+}
+
+impl<C: ?Sized> Admit<C> for Begins {
+    fn try_enter(&self, _: &C) -> Result<bool, Rejected> {
+        Ok(false)
+    }
+}
+
+#[test]
+fn the_gate_of_a_key_hears_when_its_work_begins() {
+    let gates = KeyedGates::new(tenant, |_| Begins);
+    let mut ticket = gates.try_enter(&from(1)).expect("it admits everything");
+    gates.begin(&mut ticket);
+    gates.leave(ticket, Outcome::Success);
+}
 
 #[test]
 fn making_a_gate_may_ask_the_table_about_another_key() {
